@@ -1,0 +1,1 @@
+"""What flows between the stages: parameters, annotations, images, COCO, TFRecords, detections."""

@@ -1,0 +1,9 @@
+"""The error of every border: what is wrong, where, and what to do about it."""
+
+
+class InputError(ValueError):
+    """Input (a file, a row, a parameter, a picture) that cannot be used.
+
+    The message is written for the person who runs the command: it names the file, row or key,
+    says what was found and what to do. Stages print it without a traceback.
+    """

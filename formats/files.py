@@ -1,0 +1,73 @@
+"""Writing files: aside first, then renamed, so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_CHUNK = 1 << 20
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it to `path` when the block ends without error.
+
+    The file is flushed to the disk before the rename. After an error nothing is left behind and
+    an older `path` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Files starting with a dot are ignored by those who list the folder meanwhile.
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield aside
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_aside(path: Path) -> Iterator[Path]:
+    """Give a new, empty folder beside `path`; it replaces `path` when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    try:
+        yield aside
+        shutil.rmtree(path, ignore_errors=True)
+        aside.replace(path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def save_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, aside and renamed."""
+    with written_aside(path) as aside:
+        aside.write_bytes(data)
+
+
+def save_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 to `path`, aside and renamed; line ends stay as they are."""
+    save_bytes(path, text.encode("utf-8"))
+
+
+def save_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON: the same bytes for the same value, NaN refused, UTF-8 unescaped."""
+    save_text(path, json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+
+
+def file_to_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,24 @@
+"""Fixtures that tests of several packages share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real exports and backbone weights beside the checkout."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "datasets").is_dir():
+        pytest.skip(f"needs the real exports in {folder}, which are not here")
+    return folder
