@@ -10,9 +10,9 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, cast, dataclass_transform, get_type_hints
 
 import pydantic
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -24,10 +24,16 @@ from formats.errors import InputError
 PARAMS_FILE = Path("params.yaml")
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-section = pydantic.dataclasses.dataclass(frozen=True, config=_STRICT)
-"""Decorator: declares a parameter section (or a group of keys within one)."""
 
 Section = TypeVar("Section")
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(pydantic.Field,))
+def section(declared: type[Section]) -> type[Section]:
+    """Decorate a class: it declares a parameter section, or a group of keys within one."""
+    return cast(
+        "type[Section]", pydantic.dataclasses.dataclass(declared, frozen=True, config=_STRICT)
+    )
 
 
 def load_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
@@ -71,6 +77,11 @@ def dict_to_section(value: object, declared: type[Section], where: str) -> Secti
         return TypeAdapter(declared).validate_json(json.dumps(value, default=str))
     except ValidationError as error:
         raise InputError("\n".join(_explanations(error, declared, where))) from None
+
+
+def section_to_dict(value: object) -> dict[str, Any]:
+    """Return a section's keys and values, groups as mappings."""
+    return asdict(cast("Any", value))
 
 
 def _explanations(error: ValidationError, declared: type, where: str) -> Iterator[str]:

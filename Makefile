@@ -1,0 +1,55 @@
+# Every target sets up what it needs in .venv; git, make and Python 3.11 are enough to start.
+
+PYTHON ?= python3.11
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+# DVC starts the stages with the environment's Python, without a shell that activated it.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test lint bench keep-splits clear-downloads lock
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+repro: .venv/runtime  ## The main job: export -> COCO -> TFRecord -> trained, exported, evaluated detector
+	@dvc repro
+	@dvc metrics show reports/evaluate/metrics.json --precision 3 --md | sed -n 1,3p
+
+test: .venv/develop  ## Run all tests (25 minutes at most on 2 cores)
+	@pytest
+
+lint: .venv/develop  ## Check style (ruff) and types (mypy)
+	@ruff check .
+	@ruff format --check .
+	@mypy
+
+bench: .venv/develop  ## Measure speed and memory, each as a ratio against a peer or a limit
+	@python -m bench
+
+keep-splits:  ## Pin today's split of the images, so that a growing export keeps it (data/splits.csv)
+	@cp data/coco/splits.csv data/splits.csv
+	@echo "data/splits.csv now pins $$(($$(wc -l < data/splits.csv) - 1)) image groups; commit it."
+
+clear-downloads:  ## Forget downloaded pictures, so that the next fetch asks their URLs again
+	@rm -rf .dvc/tmp/rhymes/downloads
+
+lock: .venv/develop  ## Resolve requirements*.in again
+	@uv pip compile -q requirements.in -o requirements.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+	@uv pip compile -q requirements-dev.in -o requirements-dev.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+
+.venv/uv:
+	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not installed; install Python 3.11, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Setting up .venv (once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+.venv/runtime: requirements.txt | .venv/uv
+	@uv pip install -q --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/develop: requirements-dev.txt .venv/runtime
+	@uv pip install -q --require-hashes -r requirements-dev.txt
+	@touch $@
