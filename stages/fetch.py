@@ -1,0 +1,132 @@
+"""Stage `fetch`: an export's images -> data/images/, with its CSVs and an index -> data/export/.
+
+Later stages read these alone, so a data version is whole even where the export lies outside the
+repository or its URLs are gone. Downloads are kept in the main repository's
+`.dvc/tmp/rhymes/downloads/`: an interrupted run goes on where it was. A picture that changed behind
+its URL is asked for again once that folder is deleted.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from formats.download import DownloadLimits
+from formats.errors import InputError
+from formats.fetched import Fetched, check_failures, load_sources, save_failures, save_index
+from formats.fetching import FetchOptions, fetch_images
+from formats.files import folder_written_aside
+from formats.images import PIXEL_LIMIT
+from formats.params import load_section, section
+from formats.scratch import scratch_folder
+from stages.command import run_stage
+
+IMAGES = Path("data/images")
+EXPORT = Path("data/export")
+
+_FileName = Annotated[str, Field(pattern=r"^[^/\\]*[^/\\.][^/\\]*$")]
+_Host = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\]]+)(:[0-9]{1,5})?$")]
+
+
+@section
+class RawParams:
+    """Section `raw`: the export to train on."""
+
+    export: Annotated[str, Field(min_length=1)]
+    annotations: _FileName
+    categories: _FileName
+
+
+@section
+class FetchParams:
+    """Section `fetch`; params.yaml and docs/params.md say what each key does."""
+
+    workers: Annotated[int, Field(ge=1, le=64)]
+    timeout: Annotated[float, Field(gt=0, le=3600)]
+    attempts: Annotated[int, Field(ge=1, le=20)]
+    max_bytes: Annotated[int, Field(ge=1, le=2_000_000_000)]
+    max_pixels: Annotated[int, Field(ge=1, le=PIXEL_LIMIT)]
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)]
+    max_failed_fraction: Annotated[float, Field(ge=0, le=1)]
+    allowed_hosts: list[_Host]
+
+
+def main() -> None:
+    """Fetch the export that `raw` names."""
+    # Pillow warns of what is no fault here (a broken EXIF block) or comes back as an error.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    raw = load_section("raw", RawParams)
+    params = load_section("fetch", FetchParams)
+    annotations = find_csv(raw, "annotations")
+    categories = find_csv(raw, "categories")
+    sources = load_sources(annotations)
+    with folder_written_aside(IMAGES) as images:
+        fetched = fetch_images(sources, params_to_options(params, annotations.parent), images)
+        report_failures(fetched, len(sources), params.max_failed_fraction)
+    with folder_written_aside(EXPORT) as export:
+        (export / "annotations.csv").write_bytes(annotations.read_bytes())
+        (export / "categories.csv").write_bytes(categories.read_bytes())
+        save_index(export / "index.csv", fetched)
+
+
+def find_csv(raw: RawParams, key: str) -> Path:
+    """Return the path of the CSV file that `raw.<key>` names in `raw.export`.
+
+    Raises:
+        InputError: there is no such folder or file, with the CSV files that are there.
+    """
+    folder = Path(raw.export)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; raw.export names the export's folder")
+    path = folder / str(getattr(raw, key))
+    if not path.is_file():
+        there = ", ".join(sorted(each.name for each in folder.glob("*.csv"))) or "none"
+        raise InputError(
+            f"{path}: no such file; raw.{key} names the {key} CSV in raw.export "
+            f"(CSV files there: {there})"
+        )
+    return path
+
+
+def params_to_options(params: FetchParams, export: Path) -> FetchOptions:
+    """Gather what `fetch_images` needs; downloads are kept in the scratch folder."""
+    limits = DownloadLimits(
+        timeout=params.timeout,
+        attempts=params.attempts,
+        max_bytes=params.max_bytes,
+        allowed_hosts=tuple(params.allowed_hosts),
+    )
+    return FetchOptions(
+        export=export,
+        downloads=scratch_folder("downloads"),
+        limits=limits,
+        max_pixels=params.max_pixels,
+        jpeg_quality=params.jpeg_quality,
+        workers=params.workers,
+        max_failed_fraction=params.max_failed_fraction,
+    )
+
+
+def report_failures(fetched: list[Fetched], total: int, max_failed_fraction: float) -> None:
+    """Print what failed; the whole list goes to the scratch folder.
+
+    Raises:
+        InputError: more than `max_failed_fraction` of `total` failed.
+    """
+    path = scratch_folder("fetch") / "failed.csv"
+    save_failures(path, fetched)
+    where = f"all failures: {path}; what arrived is kept, the next run asks only for the rest"
+    try:
+        report = check_failures(fetched, total, max_failed_fraction)
+    except InputError as error:
+        raise InputError(f"{error}\n{where}") from None
+    if report:
+        print(f"fetch: {report}\n{where}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_stage("fetch", main)

@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from formats.errors import InputError
+from formats.params import load_params, load_section
+from stages.fetch import FetchParams, RawParams, main
+from tests.hostile_server import HostileServer, picture
+
+
+@pytest.fixture
+def cdn() -> Iterator[HostileServer]:
+    with HostileServer() as server:
+        yield server
+
+
+class Project:
+    """A repository with nothing but parameters, and an export beside it."""
+
+    def __init__(self, root: Path, params: dict[str, Any]) -> None:
+        self.root, self.export = root / "project", root / "export"
+        (self.root / ".dvc").mkdir(parents=True)
+        self.export.mkdir()
+        self.params = params
+        self.params["raw"]["export"] = "../export"
+
+    def write(self, *images: str, **fetch: Any) -> None:
+        """Write the export with these images, and params.yaml with these keys of `fetch`."""
+        with (self.export / "annotations.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["cdn_file_url", "output_content"])
+            writer.writerows([image, '{"identifications": []}'] for image in images)
+        (self.export / "categories.csv").write_bytes(b"category_image\r\nDISH\r\n")
+        self.params["fetch"] |= fetch
+        with (self.root / "params.yaml").open("w", encoding="utf-8") as file:
+            YAML().dump({key: self.params[key] for key in ("raw", "fetch")}, file)
+
+    def index(self) -> dict[str, dict[str, str]]:
+        path = self.root / "data/export/index.csv"
+        with path.open(encoding="utf-8", newline="") as file:
+            return {row["image"]: row for row in csv.DictReader(file)}
+
+    def images(self) -> list[str]:
+        return sorted(path.name for path in (self.root / "data/images").iterdir())
+
+    def kept(self) -> list[Path]:
+        folder = self.root / ".dvc/tmp/rhymes/downloads"
+        return [path for path in folder.glob("*") if not path.name.startswith(".")]
+
+    def start(self, repository: Path) -> subprocess.Popen[str]:
+        """Start the stage in a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "stages.fetch"],
+            cwd=self.root,
+            env={**os.environ, "PYTHONPATH": str(repository)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def project(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    project = Project(tmp_path, load_params(root / "params.yaml"))
+    monkeypatch.chdir(project.root)
+    return project
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def wait_until(condition: Any, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_params_of_the_repository_are_valid(root: Path) -> None:
+    load_section("raw", RawParams, root / "params.yaml")
+    load_section("fetch", FetchParams, root / "params.yaml")
+
+
+HOSTILE = {
+    "/missing.jpg": "status 404",
+    "/status/500": "status 500 Internal Server Error (2 tries)",
+    "/hang/1": "no answer within",
+    "/to-private/1": "is not a public address",
+    "/to-file/1": "scheme 'file' is refused",
+    "/page/1": "it looks like an HTML page",
+    "/empty/1": "0 bytes",
+    "/endless/1": "larger than",
+    "/drip/1": "not finished after",
+    "/gzip-bomb/1": "larger than",
+    "/bomb/1": "50000 x 50000 pixels",
+    "/short/1": "broken answer",
+    "/cut/1": "broken JPEG",
+}
+
+
+def test_hostile_cdn(
+    project: Project, cdn: HostileServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = {
+        cdn.url("/good/1.jpg"): picture(1),
+        cdn.url("/flaky/2.jpg"): picture(2),
+        cdn.url("/gzip/3.jpg"): picture(3),
+        "images/local.jpg": picture(4),
+    }
+    bad = {
+        **{cdn.url(path): reason for path, reason in HOSTILE.items()},
+        "http://169.254.169.254/latest/meta-data/": "is not a public address",
+        "file:///etc/passwd": "scheme 'file' is refused",
+        "../project/params.yaml": "'..' in a path is refused",
+        "": "the cell is empty",
+    }
+    (project.export / "images").mkdir()
+    (project.export / "images/local.jpg").write_bytes(picture(4))
+    project.write(
+        *bad, *good, *good, cdn.url("/png/5.jpg"),
+        allowed_hosts=[cdn.host], timeout=0.5, attempts=2, max_bytes=1_000_000,
+        max_failed_fraction=0.8,
+    )  # fmt: skip
+    begun = time.monotonic()
+    main()
+    assert time.monotonic() - begun < 25
+    index = project.index()
+    assert list(index) == [*bad, *good, cdn.url("/png/5.jpg")]
+    for image, reason in bad.items():
+        assert reason in index[image]["error"], image
+        assert not index[image]["sha256"] + index[image]["width"] + index[image]["height"]
+    for image, data in good.items():
+        assert index[image] == {
+            "image": image, "sha256": sha256(data), "width": "32", "height": "24", "error": "",
+        }  # fmt: skip
+    converted = index[cdn.url("/png/5.jpg")]["sha256"]
+    assert converted != sha256(picture(5, "PNG"))
+    assert project.images() == sorted(
+        f"{digest}.jpg" for digest in [converted, *map(sha256, good.values())]
+    )
+    report = capsys.readouterr().err
+    assert "17 of 22 images failed:\n" in report
+    assert f"  row 2: '{cdn.url('/missing.jpg')}': status 404 Not Found\n" in report
+    failed = (project.root / ".dvc/tmp/rhymes/fetch/failed.csv").read_text()
+    assert len(failed.splitlines()) == 18
+
+
+def test_too_many_failures_fail_the_stage_with_a_list(project: Project) -> None:
+    (project.export / "a.jpg").write_bytes(picture(1))
+    project.write("a.jpg", "b.jpg", "c.jpg", "b.jpg", max_failed_fraction=0.5)
+    with pytest.raises(InputError) as error:
+        main()
+    assert "2 of 3 images failed" in str(error.value)
+    assert "row 3, 5: 'b.jpg': no such file in the export's folder" in str(error.value)
+    assert "failed.csv" in str(error.value)
+    assert not (project.root / "data/export").exists()
+    assert not list((project.root / "data").iterdir())
+
+
+def test_csvs_are_copied_byte_for_byte_under_fixed_names(project: Project) -> None:
+    (project.export / "a.jpg").write_bytes(picture(1))
+    project.write("a.jpg")
+    annotations = b"\xef\xbb\xbfimage_url,output_content\r\n\"a.jpg\",'{}'\r\n\r\n"
+    (project.export / "my labels.csv").write_bytes(annotations)
+    project.params["raw"]["annotations"] = "my labels.csv"
+    (project.export / "annotations.csv").write_bytes(b"another")
+    with (project.root / "params.yaml").open("w", encoding="utf-8") as file:
+        YAML().dump(project.params, file)
+    main()
+    folder = project.root / "data/export"
+    assert (folder / "annotations.csv").read_bytes() == annotations
+    assert (folder / "categories.csv").read_bytes() == b"category_image\r\nDISH\r\n"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "annotations.csv", "categories.csv", "index.csv",
+    ]  # fmt: skip
+
+
+def test_second_run_leaves_the_same_bytes_and_nothing_of_the_first(project: Project) -> None:
+    for number in range(4):
+        (project.export / f"{number}.jpg").write_bytes(picture(number))
+    project.write("3.jpg", "0.jpg", "1.jpg")
+    main()
+    first = (project.root / "data/export/index.csv").read_bytes()
+    project.write("2.jpg")
+    main()
+    assert project.images() == [f"{sha256(picture(2))}.jpg"]
+    project.write("3.jpg", "0.jpg", "1.jpg")
+    main()
+    assert (project.root / "data/export/index.csv").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        pytest.param({"export": "nowhere"}, "raw.export names the export's folder", id="folder"),
+        pytest.param(
+            {"annotations": "labels.csv"},
+            r"labels.csv: no such file; raw.annotations names the annotations CSV in raw.export "
+            r"\(CSV files there: annotations.csv, categories.csv\)",
+            id="annotations",
+        ),
+        pytest.param({"categories": "x.csv"}, "raw.categories names", id="categories"),
+        pytest.param({"annotations": "../a.csv"}, "raw.annotations: got", id="not a file name"),
+        pytest.param({"categories": ".."}, "raw.categories: got", id="dots"),
+        pytest.param({"export": ""}, "raw.export: got ''", id="empty"),
+    ],
+)
+def test_missing_export_is_an_error(project: Project, raw: dict[str, str], reason: str) -> None:
+    project.params["raw"] |= raw
+    project.write("a.jpg")
+    with pytest.raises(InputError, match=reason):
+        main()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("workers", 0), ("workers", 2.5), ("workers", True), ("timeout", 0), ("timeout", "20"),
+        ("attempts", 0), ("max_bytes", 0), ("max_pixels", 10**9), ("jpeg_quality", 101),
+        ("max_failed_fraction", 1.5), ("max_failed_fraction", -0.1), ("allowed_hosts", "cdn"),
+        ("allowed_hosts", ["http://cdn"]), ("allowed_hosts", ["cdn/a"]), ("allowed_hosts", [1]),
+        ("allowed_hosts", [""]), ("wrokers", 8),
+    ],
+)  # fmt: skip
+def test_parameter_out_of_range_is_an_error(project: Project, key: str, value: Any) -> None:
+    project.write("a.jpg", **{key: value})
+    with pytest.raises(InputError, match=f"fetch.{key}"):
+        main()
+
+
+@pytest.mark.parametrize("value", [["cdn", "cdn.local:80", "10.0.0.1", "[::1]", "[::1]:80"], []])
+def test_allowed_hosts_are_accepted(project: Project, value: list[str]) -> None:
+    (project.export / "a.jpg").write_bytes(picture(1))
+    project.write("a.jpg", allowed_hosts=value, timeout=20)
+    main()
+
+
+def test_killed_run_goes_on_where_it_was(project: Project, cdn: HostileServer, root: Path) -> None:
+    urls = {cdn.url(f"/slow/{number}.jpg"): f"/slow/{number}.jpg" for number in range(40)}
+    project.write(*urls, allowed_hosts=[cdn.host], workers=4)
+    run = project.start(root)
+    wait_until(lambda: len(project.kept()) >= 10)
+    run.kill()
+    run.communicate()
+    assert run.returncode == -signal.SIGKILL
+    done = {path.name for path in project.kept()}
+    finished = [path for url, path in urls.items() if sha256(url.encode()) in done]
+    assert 10 <= len(finished) < 40
+    time.sleep(0.2)  # for requests that were under way
+    cdn.asked.clear()
+    again = project.start(root)
+    _, errors = again.communicate(timeout=120)
+    assert again.returncode == 0, errors
+    assert not [path for path in finished if cdn.asked[path]]
+    assert sum(cdn.asked.values()) == 40 - len(finished)
+    assert [row["error"] for row in project.index().values()] == [""] * 40
+    assert len(project.images()) == 40
+
+
+def test_interrupt_ends_a_run_that_waits(project: Project, cdn: HostileServer, root: Path) -> None:
+    project.write(cdn.url("/hang/1"), cdn.url("/hang/2"), allowed_hosts=[cdn.host], timeout=60)
+    run = project.start(root)
+    wait_until(lambda: cdn.asked["/hang/1"])
+    begun = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=20)
+    assert time.monotonic() - begun < 5
+    assert run.returncode not in (0, None)
+
+
+def test_experiment_in_a_temporary_folder_uses_what_is_kept(
+    project: Project, cdn: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.params["raw"]["export"] = str(project.export)
+    project.write(cdn.url("/good/1.jpg"), allowed_hosts=[cdn.host])
+    main()
+    experiment = project.root / ".dvc/tmp/exps/tmpabc"
+    (experiment / ".dvc").mkdir(parents=True)
+    cache = project.root / ".dvc/cache"
+    (experiment / ".dvc/config.local").write_text(f"[cache]\n    dir = {cache}\n")
+    (experiment / "params.yaml").write_bytes((project.root / "params.yaml").read_bytes())
+    monkeypatch.chdir(experiment)
+    main()
+    assert cdn.asked["/good/1.jpg"] == 1
+    assert len(list((experiment / "data/images").iterdir())) == 1
+
+
+def test_real_export(project: Project, shared: Path) -> None:
+    export = shared / "datasets/breadboard5"
+    project.params["raw"]["export"] = str(export)
+    project.write("unused.jpg")
+    main()
+    index = project.index()
+    assert len(index) == len(project.images()) == 110
+    for image, row in index.items():
+        assert row["sha256"] == sha256((export / image).read_bytes())
+        assert (row["width"], row["height"], row["error"]) == ("512", "512", "")
