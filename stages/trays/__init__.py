@@ -1,0 +1,1 @@
+"""Drawn cafeteria trays: pictures with exact outlines, made from a seed alone."""
