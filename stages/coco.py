@@ -1,0 +1,72 @@
+"""Stage `coco`: the fetched export -> COCO files split into train, val and test, with a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from formats.conversion import ConversionOptions, convert_export
+from formats.conversion_report import tally_to_summary
+from formats.errors import InputError
+from formats.params import load_section, section
+from formats.splits import compile_group_pattern
+from stages.command import run_stage
+
+EXPORT = Path("data/export")
+PINS = Path("data/splits.csv")
+COCO = Path("data/coco")
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+@section
+class CocoParams:
+    """The section `coco` of params.yaml.
+
+    Attributes:
+        seed: of the split: which of equal images goes where.
+        val_fraction: of the images; 0 for no validation split.
+        test_fraction: of the images; 0 for no test split.
+        group_pattern: regular expression searched in the image column; images whose first group
+            (or whole match) is equal stay in one split. Null: only images of the same bytes do.
+        label_separator: a label that is no class counts as the class named before its first
+            separator. Null: labels are taken whole.
+        max_dropped_fraction: more lost objects, or rows, than this fail the stage.
+    """
+
+    seed: Annotated[int, Field(ge=0)]
+    val_fraction: Fraction
+    test_fraction: Fraction
+    group_pattern: Annotated[str, Field(min_length=1)] | None
+    label_separator: Annotated[str, Field(min_length=1)] | None
+    max_dropped_fraction: Annotated[float, Field(ge=0, le=1)]
+
+
+def params_to_options(params: CocoParams) -> ConversionOptions:
+    """Check what concerns several keys, or more than their type."""
+    held_out = params.val_fraction + params.test_fraction
+    if held_out >= 1:
+        raise InputError(
+            f"params.yaml: coco: val_fraction {params.val_fraction:g} and test_fraction "
+            f"{params.test_fraction:g} leave nothing for training; their sum must be below 1"
+        )
+    return ConversionOptions(
+        seed=params.seed,
+        fractions=(1 - held_out, params.val_fraction, params.test_fraction),
+        pattern=compile_group_pattern(params.group_pattern, "params.yaml: coco.group_pattern"),
+        separator=params.label_separator,
+    )
+
+
+def main() -> None:
+    """Convert, print a summary, and fail if more was lost than the parameters allow."""
+    params = load_section("coco", CocoParams)
+    tally = convert_export(EXPORT, PINS, COCO, params_to_options(params))
+    print(tally_to_summary(tally))
+    tally.check_losses(params.max_dropped_fraction, COCO / "report.json")
+
+
+if __name__ == "__main__":
+    run_stage("coco", main)
