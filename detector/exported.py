@@ -1,0 +1,106 @@
+"""An exported SavedModel used in process, as a server would use it; needs TensorFlow alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from detector import quiet  # noqa: F401  (silences TensorFlow)
+from formats.detections import MASKS, Detections, outputs_to_detections
+from formats.errors import InputError
+
+
+class ExportedDetector:
+    """A SavedModel with the signatures `serving_default` and `model_info`.
+
+    Attributes:
+        folder: Where it lies.
+        info: What `model_info` says about the model.
+        class_names: By class id, from 1.
+        has_masks: Whether it gives masks.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Load the SavedModel in `folder`.
+
+        Raises:
+            InputError: the folder is missing or incomplete, or holds another kind of model.
+        """
+        self.folder = folder
+        self._model = _load(folder)
+        self.info = _read_info(_signature(self._model, "model_info", folder), folder)
+        self.class_names = {int(entry["id"]): str(entry["name"]) for entry in self.info["classes"]}
+        self._detect = _signature(self._model, "serving_default", folder)
+        self.has_masks = MASKS in self._detect.structured_outputs
+
+    def detect(self, encoded: bytes, width: int, height: int) -> Detections:
+        """Find objects in one picture.
+
+        Args:
+            encoded: An upright JPEG or PNG.
+            width: Of the picture, in pixels.
+            height: Of the picture, in pixels.
+        """
+        return outputs_to_detections(self.call([encoded]), 0, width, height)
+
+    def call(self, encoded: Sequence[bytes]) -> dict[str, NDArray[np.float32]]:
+        """Run the model on pictures; see `formats.detections` for the outputs."""
+        outputs = self._detect(inputs=tf.constant(encoded))
+        return {name: output.numpy() for name, output in outputs.items()}
+
+
+def find_version(base: Path) -> Path:
+    """The one version folder (named by a positive integer) in a model base path.
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
+    found = [path for path in base.glob("*") if path.is_dir() and path.name.isdecimal()]
+    if not found:
+        raise InputError(f"{base}: no exported model; run `dvc repro export` first")
+    if len(found) > 1:
+        versions = ", ".join(sorted((path.name for path in found), key=int))
+        raise InputError(
+            f"{base}: several versions, {versions}; keep the one to evaluate (export.version)"
+        )
+    return found[0]
+
+
+def _load(folder: Path) -> Any:
+    if not (folder / "saved_model.pb").is_file():
+        raise InputError(f"{folder}: no saved_model.pb in it; run `dvc repro export`")
+    try:
+        return tf.saved_model.load(str(folder))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise InputError(
+            f"{folder}: the SavedModel cannot be loaded; run `dvc repro --force export`: {error}"
+        ) from None
+
+
+def _signature(model: Any, name: str, folder: Path) -> Any:
+    if name not in model.signatures:
+        raise InputError(
+            f"{folder}: no signature {name}, so it was not exported by this pipeline; it has "
+            f"{', '.join(sorted(model.signatures)) or 'none'}"
+        )
+    return model.signatures[name]
+
+
+def _read_info(signature: Any, folder: Path) -> dict[str, Any]:
+    try:
+        info: dict[str, Any] = json.loads(signature()["model_info"].numpy())
+        ids = [entry["id"] for entry in info["classes"]]
+        names = [entry["name"] for entry in info["classes"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder}: model_info does not list the classes as id and name ({error!r})"
+        ) from None
+    if ids != list(range(1, len(ids) + 1)) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{folder}: model_info's classes: expected ids from 1 up, got {ids}")
+    return info

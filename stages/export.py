@@ -1,0 +1,47 @@
+"""Export the trained detector: `python -m stages.export`.
+
+models/checkpoint/ -> models/detector/<export.version>/, a SavedModel as TensorFlow Serving loads
+it; models/detector is its model base path.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from detector.checkpoint import load_trained
+from detector.exporting import export_saved_model
+from detector.inference import model_to_inference
+from formats.files import folder_written_aside
+from formats.params import load_section, section
+from stages.command import run_stage
+
+CHECKPOINT, DETECTOR = Path("models/checkpoint"), Path("models/detector")
+
+
+@section
+class ExportParams:
+    """The section `export`.
+
+    Attributes:
+        version: the folder's name, TensorFlow Serving's version: a positive integer.
+    """
+
+    version: Annotated[int, Field(ge=1, lt=2**63)]
+
+
+def main() -> None:
+    """Read the section, load the checkpoint, export."""
+    params = load_section("export", ExportParams)
+    config, model, record = load_trained(CHECKPOINT)
+    with folder_written_aside(DETECTOR / str(params.version)) as folder:
+        export_saved_model(
+            model_to_inference(config, model), record | {"version": params.version}, folder
+        )
+    print(f"export: {DETECTOR / str(params.version)}")
+
+
+if __name__ == "__main__":
+    run_stage("export", main)

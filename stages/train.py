@@ -1,0 +1,63 @@
+"""Train a detector: `python -m stages.train`.
+
+data/tfrecord/train, data/coco/{train,val}.json and data/images (to validate on)
+-> models/checkpoint/ (weights, experiment.yaml, training.json) and reports/train/ (DVCLive).
+TensorBoard's event files tell time, so they go to logs/train/, which is no output.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from detector.checkpoint import save_trained
+from detector.experiment import build_experiment
+from detector.inputs import build_train_dataset
+from detector.pretrained import find_weights, restore_pretrained
+from detector.record import build_record
+from detector.reporting import TrainingReport
+from detector.settings import TrainParams, resolve_model, splits_to_facts
+from detector.strategies import build_strategy
+from detector.training import Training, make_deterministic
+from detector.validation import build_validation
+from formats.coco import load_coco
+from formats.params import load_section
+from stages.command import run_stage
+
+TRAIN_COCO, VAL_COCO = Path("data/coco/train.json"), Path("data/coco/val.json")
+IMAGES, TFRECORDS = Path("data/images"), Path("data/tfrecord/train")
+CHECKPOINT, REPORT, EVENTS = Path("models/checkpoint"), Path("reports/train"), Path("logs/train")
+
+
+def main() -> None:
+    """Read the section, train, save."""
+    params = load_section("train", TrainParams)
+    train, val = load_coco(TRAIN_COCO), load_coco(VAL_COCO)
+    masks = json.loads((TFRECORDS / "count.json").read_text(encoding="utf-8"))["masks"]
+    facts = splits_to_facts(train, val, masks=masks)
+    model = resolve_model(params.model, facts)
+    print(
+        f"train: {params.model} -> {model} ({facts.polygons} of {facts.objects} objects have a "
+        f"polygon), {facts.train_images} images, {len(facts.class_names)} classes",
+        flush=True,
+    )
+    weights = find_weights(params.pretrained)
+    data = [TRAIN_COCO, VAL_COCO, *TFRECORDS.glob("*.tfrecord")]
+    record = build_record(params, model, facts, data, weights)
+    config = build_experiment(params, model, facts)
+    make_deterministic()
+    training = Training(
+        config,
+        build_train_dataset(config, TFRECORDS),
+        build_strategy(params.strategy),
+        lambda network: restore_pretrained(network, weights, params.backbone),
+    )
+    with TrainingReport(REPORT, EVENTS) as report:
+        best = training.run(build_validation(val, IMAGES, masks=model == "mask_rcnn"), report)
+    save_trained(CHECKPOINT, config, training.model, record | {"validation": asdict(best)})
+    print(f"train: kept step {best.step}, {best.ranked_by} on val {best.score:.3f}")
+
+
+if __name__ == "__main__":
+    run_stage("train", main)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from detector.settings import DataFacts, TrainParams
+
+pytestmark = pytest.mark.tf
+MODELS = ("retinanet", "faster_rcnn", "mask_rcnn")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_follows_the_data(
+    params: Callable[..., TrainParams], facts: Callable[..., DataFacts], model: str
+) -> None:
+    from detector.experiment import build_experiment
+
+    config = build_experiment(params(), model, facts(most_objects=134))
+    assert config.task.model.num_classes == 3, "two classes and the background"
+    assert config.task.train_data.parser.max_num_instances == 134, "no truth is cut"
+    assert config.task.model.detection_generator.max_num_detections == 134
+    assert config.task.init_checkpoint is None, "nothing is fetched from a bucket"
+
+
+def test_never_finds_fewer_than_coco_counts(
+    params: Callable[..., TrainParams], facts: Callable[..., DataFacts]
+) -> None:
+    from detector.experiment import build_experiment
+
+    config = build_experiment(params(), "retinanet", facts(most_objects=2))
+    assert config.task.model.detection_generator.max_num_detections == 100
+
+
+@pytest.mark.parametrize(
+    ("steps", "validations", "warmup", "interval"),
+    [
+        pytest.param(1, 3, 1, 1, id="one step"),
+        pytest.param(20, 3, 2, 7, id="short"),
+        pytest.param(600, 3, 50, 200, id="usual"),
+        pytest.param(10, 100, 1, 1, id="more validations than steps"),
+    ],
+)
+def test_adapts_to_any_number_of_steps(
+    params: Callable[..., TrainParams],
+    facts: Callable[..., DataFacts],
+    steps: int,
+    validations: int,
+    warmup: int,
+    interval: int,
+) -> None:
+    from detector.experiment import build_experiment
+
+    config = build_experiment(params(steps=steps, validations=validations), "retinanet", facts())
+    assert config.trainer.optimizer_config.warmup.linear.warmup_steps == warmup
+    assert config.trainer.optimizer_config.learning_rate.cosine.decay_steps == steps
+    assert config.trainer.validation_interval == interval
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_is_rebuilt_from_its_saved_values(
+    params: Callable[..., TrainParams], facts: Callable[..., DataFacts], model: str
+) -> None:
+    import yaml
+
+    from detector.experiment import build_experiment, dict_to_experiment, experiment_to_dict
+
+    config = build_experiment(params(), model, facts())
+    text = yaml.safe_dump(experiment_to_dict(config))
+    again = dict_to_experiment(yaml.safe_load(text), model)
+    assert experiment_to_dict(again) == experiment_to_dict(config)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detector.settings import DataFacts, TrainParams
+from formats.errors import InputError
+
+pytestmark = pytest.mark.tf
+
+
+@pytest.fixture(scope="module")
+def training(data: Any, params: Callable[..., TrainParams], facts: Callable[..., DataFacts]) -> Any:
+    """A RetinaNet of 64 px that has not seen a picture yet."""
+    from detector.experiment import build_experiment
+    from detector.inputs import build_train_dataset
+    from detector.strategies import build_strategy
+    from detector.training import Training
+
+    config = build_experiment(params(image_size=64, steps=5, validations=3), "retinanet", facts())
+    return Training(
+        config,
+        build_train_dataset(config, data.tfrecords),
+        build_strategy("one_device"),
+    )
+
+
+def test_keeps_the_weights_of_the_best_validation(training: Any) -> None:
+    from detector.training import Validation
+
+    scores = {2: 0.3, 4: 0.7, 5: 0.5}
+    kept: dict[int, Any] = {}
+    reported: dict[int, dict[str, float]] = {}
+
+    def validate(inference: Any, step: int) -> Validation:
+        kept[step] = [variable.numpy().copy() for variable in training.model.variables]
+        return Validation(step, {"AP": scores[step], "AR": None}, "AP")
+
+    def report(step: int, metrics: Mapping[str, float]) -> None:
+        reported.setdefault(step, {}).update(metrics)
+
+    best = training.run(validate, report)
+    assert (best.step, best.score) == (4, 0.7)
+    final = [variable.numpy() for variable in training.model.variables]
+    assert all((a == b).all() for a, b in zip(final, kept[4], strict=True))
+    assert not all((a == b).all() for a, b in zip(final, kept[5], strict=True))
+    assert sorted(reported) == [2, 4, 5]
+    assert reported[5]["val/AP"] == 0.5
+    assert "val/AR" not in reported[5], "an undefined metric has no value to plot"
+    assert math.isfinite(reported[5]["train/loss"])
+
+
+def test_what_is_saved_is_what_is_loaded(training: Any, tmp_path: Path) -> None:
+    from detector.checkpoint import load_trained, save_trained
+
+    save_trained(tmp_path / "checkpoint", training.config, training.model, {"model": "retinanet"})
+    config, model, record = load_trained(tmp_path / "checkpoint")
+    assert record == {"model": "retinanet"}
+    assert config.as_dict() == training.config.as_dict()
+    pairs = zip(model.variables, training.model.variables, strict=True)
+    assert all((a.numpy() == b.numpy()).all() for a, b in pairs)
+
+
+def test_a_checkpoint_of_another_model_is_named(training: Any, tmp_path: Path) -> None:
+    from detector.checkpoint import load_trained, save_trained
+
+    folder = tmp_path / "checkpoint"
+    save_trained(folder, training.config, training.model, {"model": "retinanet"})
+    text = (folder / "experiment.yaml").read_text()
+    (folder / "experiment.yaml").write_text(text.replace("num_classes: 3", "num_classes: 9"))
+    with pytest.raises(InputError, match="not a trained detector"):
+        load_trained(folder)
+    with pytest.raises(InputError, match="dvc repro train"):
+        load_trained(tmp_path / "nothing")
+
+
+def test_stops_when_the_loss_is_not_finite(training: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(training, "advance", lambda count: {"train/loss": math.nan})
+    with pytest.raises(InputError, match=r"loss is nan at step 2; lower train\.learning_rate"):
+        training.run(lambda *_: None, lambda *_: None)
+
+
+def test_trains_on_two_devices(data: Any, root: Path) -> None:
+    script = """
+        import json, sys
+        from pathlib import Path
+        import detector
+        import tensorflow as tf
+        from tensorflow import config as devices
+        cpu = devices.list_physical_devices("CPU")[0]
+        devices.set_logical_device_configuration(cpu, [devices.LogicalDeviceConfiguration()] * 2)
+        import dataclasses
+        from detector.experiment import build_experiment
+        from detector.inputs import build_train_dataset
+        from detector.settings import DataFacts, TrainParams
+        from detector.strategies import build_strategy
+        from detector.training import Training
+        from formats.params import load_section
+        params = dataclasses.replace(
+            load_section("train", TrainParams),
+            image_size=64, batch_size=2, steps=5, validations=1, strategy="mirrored",
+        )
+        config = build_experiment(params, "retinanet", DataFacts(["A", "B"], 10, 2, 20, 20, True))
+        strategy = build_strategy("mirrored")
+        dataset = build_train_dataset(config, Path(sys.argv[1]))
+        training = Training(config, dataset, strategy)
+        losses = []
+        training.run(lambda *_: None, lambda step, metrics: losses.append(metrics))
+        print(json.dumps([strategy.num_replicas_in_sync, losses[0]["train/loss"]]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), str(data.tfrecords)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    replicas, loss = json.loads(done.stdout.splitlines()[-1])
+    assert replicas == 2
+    assert math.isfinite(loss)
