@@ -1,0 +1,140 @@
+"""Measure the exported detector on the test split: `python -m stages.evaluate`.
+
+models/detector/<version>/, data/coco/test.json and data/images/ -> reports/evaluate/:
+    metrics.json             figures by COCO's definition, fractions of 0 to 1, null is undefined
+    report.md                the same to read, with the classes and pictures that went worst
+    detections.json          all detections as COCO results
+    images/<rank>_<image>.png   truth beside detections, the worst picture first
+    plots/precision_recall.csv, plots/mask_precision_recall.csv   means of the classes
+    plots/class_precision_recall.csv
+    plots/confusion.csv      one row an object, of the 30 classes with most errors
+    plots/confusion_counts.csv  of all classes
+The SavedModel is used as a client would use it: the files of data/images/ go in as they are.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Annotated
+
+from PIL import Image
+from pydantic import Field
+from tqdm import tqdm
+
+from detector.comparison import draw_comparison
+from detector.evaluation import Evaluation, Thresholds, evaluate_results
+from detector.evaluation_files import image_to_name, save_evaluation, save_results
+from detector.evaluation_report import (
+    Drawn,
+    evaluation_to_headline,
+    evaluation_to_markdown,
+)
+from detector.exported import ExportedDetector, find_version
+from formats.coco import Coco, CocoAnnotation, CocoImage, load_coco
+from formats.detections import Detections, detections_to_coco
+from formats.drawing import picture_to_png
+from formats.errors import InputError
+from formats.files import folder_written_aside, save_bytes, save_text
+from formats.params import load_section, section
+from stages.command import run_stage
+
+DETECTOR, TEST, IMAGES = Path("models/detector"), Path("data/coco/test.json"), Path("data/images")
+REPORT = Path("reports/evaluate")
+
+Score = Annotated[float, Field(ge=0, le=1)]
+
+
+@section
+class EvaluateParams:
+    """The section `evaluate`.
+
+    Attributes:
+        pictures: how many of the worst test images are drawn.
+        picture_score: least score of a detection that is drawn and ranks its picture.
+        confusion_score: least score of a detection in the confusion matrix.
+        confusion_iou: least IoU of a detection with the object that it is taken for.
+    """
+
+    pictures: Annotated[int, Field(ge=0, le=1000)]
+    picture_score: Score
+    confusion_score: Score
+    confusion_iou: Annotated[float, Field(gt=0, le=1)]
+
+
+def main() -> None:
+    """Read the section, detect, score, report."""
+    params = load_section("evaluate", EvaluateParams)
+    truth = load_coco(TEST)
+    detector = ExportedDetector(find_version(DETECTOR))
+    check_classes(detector, truth)
+    if not truth["annotations"]:
+        print(
+            f"evaluate: {TEST} has {len(truth['images'])} images without objects, so precision is "
+            "undefined (null); raise coco.test_fraction to measure the detector",
+            file=sys.stderr,
+        )
+    results = [
+        result
+        for image in tqdm(truth["images"], "evaluate", unit="image", disable=None)
+        for result in detections_to_coco(detect(detector, image), image["id"])
+    ]
+    thresholds = Thresholds(params.picture_score, params.confusion_score, params.confusion_iou)
+    evaluation = evaluate_results(truth, results, detector.has_masks, thresholds)
+    with folder_written_aside(REPORT) as folder:
+        save_results(folder / "detections.json", results)
+        save_evaluation(folder, evaluation)
+        drawn = save_pictures(folder / "images", detector, truth, evaluation, params.pictures)
+        save_text(folder / "report.md", evaluation_to_markdown(evaluation, drawn))
+    print(f"evaluate: {evaluation_to_headline(evaluation)}; see {REPORT / 'report.md'}")
+
+
+def check_classes(detector: ExportedDetector, truth: Coco) -> None:
+    """Raise an `InputError` where the model and the truth do not number the same classes."""
+    known = {category["id"]: category["name"] for category in truth["categories"]}
+    if known != detector.class_names:
+        differing = sorted(set(known.items()) ^ set(detector.class_names.items()))
+        raise InputError(
+            f"{detector.folder} was trained on other classes than {TEST} has (they differ in "
+            f"{differing[0]}); run `dvc repro`"
+        )
+
+
+def detect(detector: ExportedDetector, image: CocoImage) -> Detections:
+    """Run the detector on one picture of the test split."""
+    encoded = (IMAGES / image["file_name"]).read_bytes()
+    return detector.detect(encoded, image["width"], image["height"])
+
+
+def save_pictures(
+    folder: Path, detector: ExportedDetector, truth: Coco, evaluation: Evaluation, count: int
+) -> list[Drawn]:
+    """Draw the `count` worst pictures, named by rank and the beginning of their content's hash."""
+    folder.mkdir()
+    images = {image["id"]: image for image in truth["images"]}
+    annotations: dict[int, list[CocoAnnotation]] = defaultdict(list)
+    for annotation in truth["annotations"]:
+        annotations[annotation["image_id"]].append(annotation)
+    drawn = []
+    worst = evaluation.ranking[:count]
+    for rank, scored in enumerate(tqdm(worst, "draw", unit="image", disable=None), start=1):
+        image = images[scored.image_id]
+        with Image.open(IMAGES / image["file_name"]) as picture:
+            comparison = draw_comparison(
+                picture,
+                image_to_name(image),
+                annotations[scored.image_id],
+                detect(detector, image),
+                scored,
+                detector.class_names,
+                evaluation.thresholds.picture_score,
+            )
+        name = f"{rank:0{len(str(len(worst)))}}_{Path(image['file_name']).stem[:12]}.png"
+        save_bytes(folder / name, picture_to_png(comparison))
+        drawn.append(Drawn(f"{folder.name}/{name}", image_to_name(image), scored))
+    return drawn
+
+
+if __name__ == "__main__":
+    run_stage("evaluate", main)

@@ -1,0 +1,199 @@
+"""The whole stage on a real SavedModel, in a repository of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+
+from detector.scoring import score
+from formats.errors import InputError
+from formats.files import save_json
+from stages import evaluate
+from tests.red_detector import draw_picture, save_red_detector
+
+pytestmark = pytest.mark.tf
+
+PARAMS = {"pictures": 2, "picture_score": 0.5, "confusion_score": 0.5, "confusion_iou": 0.5}
+RED, GREEN, BLUE = 1, 2, 3
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_red_detector(tmp_path_factory.mktemp("model") / "1")
+
+
+@pytest.fixture
+def repository(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An exported model and a test split of three pictures; the stage runs in it."""
+    (tmp_path / "models").mkdir()
+    shutil.copytree(model.parent, tmp_path / "models/detector")
+    save_params(tmp_path, PARAMS)
+    save_split(
+        tmp_path,
+        # What is drawn, and what the truth says: right; missed and taken for green; nothing.
+        ([(RED, [10, 10, 60, 40])], [(RED, [10, 10, 60, 40])]),
+        ([(GREEN, [20, 20, 50, 50])], [(RED, [20, 20, 50, 50]), (BLUE, [90, 60, 30, 30])]),
+        ([], []),
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def save_params(root: Path, params: dict[str, Any]) -> None:
+    YAML().dump({"evaluate": params}, root / "params.yaml")
+
+
+def save_split(root: Path, *pictures: tuple[list[Any], list[Any]], masks: bool = True) -> None:
+    """Write data/: a picture with drawn objects and its truth, each (class, [x, y, w, h])."""
+    images, annotations = [], []
+    (root / "data/images").mkdir(parents=True, exist_ok=True)
+    for number, (drawn, truth) in enumerate(pictures, start=1):
+        data = io.BytesIO()
+        draw_picture(*drawn).save(data, "JPEG", quality=95, subsampling=0)
+        name = f"{number:064x}.jpg"
+        (root / "data/images" / name).write_bytes(data.getvalue())
+        source = f"https://cdn/{number}.jpg?sig=x"
+        images.append(
+            {"id": number, "file_name": name, "width": 160, "height": 120, "source": source}
+        )
+        for class_id, (x, y, w, h) in truth:
+            annotation = {
+                "id": len(annotations) + 1,
+                "image_id": number,
+                "category_id": class_id,
+                "bbox": [x, y, w, h],
+                "area": w * h,
+                "iscrowd": 0,
+            }
+            if masks:
+                annotation["segmentation"] = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+            annotations.append(annotation)
+    categories = [{"id": i, "name": f"C{i}", "supercategory": ""} for i in (RED, GREEN, BLUE)]
+    save_json(
+        root / "data/coco/test.json",
+        {"categories": categories, "images": images, "annotations": annotations},
+    )
+
+
+def load(repository: Path, name: str) -> Any:
+    return json.loads((repository / "reports/evaluate" / name).read_text())
+
+
+def all_bytes(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_measures_what_the_model_finds(repository: Path) -> None:
+    evaluate.main()
+    metrics, results = load(repository, "metrics.json"), load(repository, "detections.json")
+    assert [(result["image_id"], result["category_id"]) for result in results] == [(1, 1), (2, 2)]
+    assert metrics["images"] == 3
+    assert metrics["classes"]["C1"]["AP50"] == pytest.approx(51 / 101, abs=1e-6)
+    assert metrics["classes"]["C1"]["mask_AP50"] == pytest.approx(51 / 101, abs=1e-6)
+    assert metrics["classes"]["C3"]["AP"] == 0
+    assert metrics["classes"]["C2"] == {
+        "AP": None, "AP50": None, "mask_AP": None, "mask_AP50": None, "objects": 0
+    }  # fmt: skip
+    truth = json.loads((repository / "data/coco/test.json").read_text())
+    assert metrics["AP"] == pytest.approx(score(truth, results, "bbox").summary["AP"], abs=1e-6)
+
+
+def test_draws_the_worst_pictures_first(repository: Path) -> None:
+    evaluate.main()
+    folder = repository / "reports/evaluate"
+    names = sorted(path.name for path in (folder / "images").iterdir())
+    assert names == ["1_000000000000.png", "2_000000000000.png"]
+    with Image.open(folder / "images" / names[0]) as picture:
+        assert picture.size == (2 * 720 + 36, 540 + 90)
+    report = (folder / "report.md").read_text()
+    assert f"1. [2.jpg](images/{names[0]}): F1 0.00, 0 found, 2 missed, 1 invented" in report
+    assert f"2. [1.jpg](images/{names[1]}): F1 1.00" in report
+
+
+def test_confusion_is_a_row_an_object(repository: Path) -> None:
+    evaluate.main()
+    rows = (repository / "reports/evaluate/plots/confusion.csv").read_text().splitlines()
+    assert rows == ["actual,predicted", "C1,C1", "C1,C2", "C3,(background)"]
+
+
+def test_same_input_same_bytes_and_nothing_is_left_of_before(repository: Path) -> None:
+    evaluate.main()
+    first = all_bytes(repository / "reports/evaluate")
+    (repository / "reports/evaluate/images/13_old.png").write_bytes(b"")
+    evaluate.main()
+    assert all_bytes(repository / "reports/evaluate") == first
+    assert sorted(path.name for path in (repository / "reports").iterdir()) == ["evaluate"]
+
+
+def test_thresholds_are_used(repository: Path) -> None:
+    save_params(repository, PARAMS | {"pictures": 0, "confusion_score": 0.85})
+    evaluate.main()
+    folder = repository / "reports/evaluate"
+    rows = (folder / "plots/confusion.csv").read_text().splitlines()
+    assert rows == ["actual,predicted", "C1,C1", "C1,(background)", "C3,(background)"]
+    assert list((folder / "images").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "pictures",
+    [
+        pytest.param([], id="no picture"),
+        pytest.param([([], [])], id="an empty picture"),
+        pytest.param([([(RED, [10, 10, 60, 40])], [])], id="an invention"),
+    ],
+)
+def test_split_without_objects_gives_nulls_and_a_hint(
+    repository: Path, capsys: pytest.CaptureFixture[str], pictures: list[Any]
+) -> None:
+    save_split(repository, *pictures)
+    evaluate.main()
+    assert load(repository, "metrics.json")["AP"] is None
+    assert "raise coco.test_fraction" in capsys.readouterr().err
+
+
+def test_nothing_found_is_zero(repository: Path) -> None:
+    save_split(repository, ([], [(RED, [10, 10, 60, 40])]))
+    evaluate.main()
+    assert load(repository, "metrics.json")["AP"] == 0
+    assert load(repository, "detections.json") == []
+
+
+def test_truth_without_polygons_cannot_score_masks(repository: Path) -> None:
+    save_split(repository, ([], [(RED, [10, 10, 60, 40])]), masks=False)
+    with pytest.raises(InputError, match="masks cannot be scored: 1 of 1 objects"):
+        evaluate.main()
+
+
+def test_other_classes_than_the_model_knows_are_an_error(repository: Path) -> None:
+    path = repository / "data/coco/test.json"
+    truth = json.loads(path.read_text())
+    truth["categories"][1]["name"] = "other"
+    save_json(path, truth)
+    with pytest.raises(InputError, match=r"models/detector/1 was trained on other classes.*C2"):
+        evaluate.main()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param({"pictures": -1}, r"evaluate\.pictures: got -1", id="pictures"),
+        pytest.param({"picture_score": 1.5}, r"evaluate\.picture_score: got 1\.5", id="score"),
+        pytest.param({"confusion_iou": 0}, r"evaluate\.confusion_iou: got 0", id="IoU"),
+        pytest.param({"confusion_scor": 0.5}, "did you mean 'confusion_score'", id="unknown"),
+    ],
+)
+def test_params_are_checked(repository: Path, change: dict[str, Any], message: str) -> None:
+    save_params(repository, PARAMS | change)
+    with pytest.raises(InputError, match=message):
+        evaluate.main()
