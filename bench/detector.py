@@ -1,0 +1,153 @@
+"""Training, serving latency and evaluation: `python -m bench.detector`.
+
+A RetinaNet of 256 px, batch 8, on the blood cells of ../shared where they are, else on drawn trays;
+both are 640 pixels wide, as pictures come.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from bench.workspace import ROOT, prepare_workspace, run_stages
+from detector.evaluation import Thresholds, evaluate_results
+from detector.experiment import build_experiment
+from detector.exported import ExportedDetector
+from detector.exporting import export_saved_model
+from detector.inputs import build_train_dataset
+from detector.settings import TrainParams, splits_to_facts
+from detector.strategies import build_strategy
+from detector.training import Training, make_deterministic
+from formats.coco import Coco, load_coco
+from formats.detections import detections_to_coco
+from formats.params import load_section
+
+REAL_EXPORT = ROOT.parent / "shared" / "datasets" / "bccd3"
+TRAINING_GOAL, LATENCY_GOAL = 0.9, 1.4
+_ROUNDS, _STEPS, _DRAINED = 7, 24, 6
+_CALLS = 150
+
+
+def main() -> None:
+    """Print one line each."""
+    make_deterministic()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        truth = prepare_data(folder)
+        training = measure_training(folder)
+        info = {"classes": truth["categories"]}
+        export_saved_model(training.inference, info, folder / "model")
+        detector = ExportedDetector(folder / "model")
+        pictures = [
+            (image, (folder / "data/images" / image["file_name"]).read_bytes())
+            for image in truth["images"]
+        ]
+        measure_latency(training, detector, pictures[0][1])
+        measure_evaluation(detector, truth, pictures)
+
+
+def prepare_data(folder: Path) -> Coco:
+    """Run the stages up to the TFRecords in an empty folder; return the test split."""
+    if REAL_EXPORT.is_dir():
+        prepare_workspace(folder, {"raw": {"export": str(REAL_EXPORT)}})
+    else:
+        prepare_workspace(folder, {"sample": {"images": 120, "size": 640}})
+        run_stages(folder, ["sample"])
+    run_stages(folder, ["fetch", "coco", "tfrecord"])
+    return load_coco(folder / "data/coco/test.json")
+
+
+def measure_training(folder: Path) -> Training:
+    """Compare steps/s with those of the same model stepping over one batch held in memory.
+
+    The two take turns. What the input prepared while the other trained is trained on before the
+    clock starts.
+    """
+    own = load_section("train", TrainParams, ROOT / "params.yaml")
+    steps = 2 * _ROUNDS * (_STEPS + _DRAINED)
+    params = dataclasses.replace(own, image_size=256, batch_size=8, steps=steps)
+    splits = [load_coco(folder / f"data/coco/{split}.json") for split in ("train", "val")]
+    config = build_experiment(params, "retinanet", splits_to_facts(*splits, masks=False))
+    dataset = build_train_dataset(config, folder / "data/tfrecord/train")
+    real, held = (
+        Training(config, each, build_strategy("one_device"))
+        for each in (dataset, dataset.take(1).cache().repeat())
+    )
+    ratios, speeds = [], []
+    for number in range(_ROUNDS + 1):
+        taken = [_seconds_for_steps(each) for each in (real, held)]
+        if number:  # the first round builds the graphs
+            ratios.append(taken[1] / taken[0])
+            speeds.append(_STEPS / taken[0])
+    print(
+        f"training: {statistics.median(speeds):.2f} steps/s, "
+        f"{statistics.median(ratios):.2f}x of one batch held in memory (goal >= {TRAINING_GOAL})"
+    )
+    return real
+
+
+def _seconds_for_steps(training: Training) -> float:
+    training.advance(_DRAINED)
+    start = time.perf_counter()
+    training.advance(_STEPS)
+    return time.perf_counter() - start
+
+
+def measure_latency(training: Training, detector: ExportedDetector, picture: bytes) -> None:
+    """Compare a call of the exported detector with its unfrozen network alone, without NMS."""
+    side = training.config.task.model.input_size[0]
+    model, blank = training.model, tf.zeros([1, side, side, 3])
+    network = tf.function(lambda images: model.head(model.decoder(model.backbone(images))))
+    whole, alone = _medians(lambda: detector.call([picture]), lambda: network(blank))
+    print(
+        f"latency: {whole * 1000:.1f} ms for a picture of 640 pixels' width, "
+        f"{whole / alone:.2f}x of the network alone, {alone * 1000:.1f} ms "
+        f"(goal <= {LATENCY_GOAL})"
+    )
+
+
+def measure_evaluation(
+    detector: ExportedDetector, truth: Coco, pictures: list[tuple[Any, bytes]]
+) -> None:
+    """Compare the evaluation of a split, scoring included, with the model's calls alone."""
+    start = time.perf_counter()
+    for _, encoded in pictures:
+        detector.call([encoded])
+    model = time.perf_counter() - start
+    start = time.perf_counter()
+    results = [
+        result
+        for image, encoded in pictures
+        for result in detections_to_coco(
+            detector.detect(encoded, image["width"], image["height"]), image["id"]
+        )
+    ]
+    evaluate_results(truth, results, detector.has_masks, Thresholds(0.5, 0.5, 0.5))
+    whole = time.perf_counter() - start
+    print(
+        f"evaluation: {whole / len(pictures) * 1000:.1f} ms an image, "
+        f"{whole / model:.2f}x of the model's calls alone"
+    )
+
+
+def _medians(*calls: Callable[[], object]) -> list[float]:
+    """Seconds of each call, the median; the calls take turns, so that noise meets all alike."""
+    taken: list[list[float]] = [[] for _ in calls]
+    for number in range(_CALLS):
+        for call, times in zip(calls, taken, strict=True):
+            start = time.perf_counter()
+            call()
+            if number >= _CALLS // 10:
+                times.append(time.perf_counter() - start)
+    return [statistics.median(times) for times in taken]
+
+
+if __name__ == "__main__":
+    main()
