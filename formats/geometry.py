@@ -33,8 +33,9 @@ class Shape:
     """What an image shows of one annotated object.
 
     Attributes:
-        bbox: x, y, width, height; both sides at least `LEAST_SIDE`; in floating point, too,
-            x + width and y + height are at most the image's width and height.
+        bbox: x, y, width, height; both sides at least `LEAST_SIDE`. x + width and y + height are
+            at most the image's width and height in floating point, too: those are whole numbers,
+            to which a sum half a step above them is rounded.
         area: square pixels; of the polygon where there is one, else of the box.
         rings: COCO's `segmentation`: one flat list x1, y1, x2, y2, ... per part, the first point
             not repeated at the end. Empty for a box.
@@ -58,7 +59,7 @@ def clip_box(box: Box, width: int, height: int) -> Shape | None:
     y, bottom = max(y, 0.0), min(bottom, float(height))
     if right - x < LEAST_SIDE or bottom - y < LEAST_SIDE:
         return None
-    inside = (x, y, _side(x, right), _side(y, bottom))
+    inside = (x, y, right - x, bottom - y)
     return Shape(inside, inside[2] * inside[3], (), clipped=True)
 
 
@@ -128,17 +129,9 @@ def clip_ring(ring: Sequence[Point], region: Region, width: int, height: int) ->
 def _points_to_shape(rings: list[np.ndarray], area: float, *, clipped: bool) -> Shape:
     points = np.concatenate(rings)
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    bbox = (left, top, _side(left, right), _side(top, bottom))
+    bbox = (left, top, right - left, bottom - top)
     flat = tuple(tuple(ring.ravel().tolist()) for ring in rings)
     return Shape(bbox, area, flat, clipped)
-
-
-def _side(low: float, high: float) -> float:
-    """Return the largest length from `low` that does not pass `high` when it is added again."""
-    side = high - low
-    while low + side > high:
-        side = math.nextafter(side, 0.0)
-    return side
 
 
 def _polygons(geometry: shapely.Geometry) -> list[shapely.Polygon]:

@@ -83,7 +83,8 @@ def cell_to_items(cell: str) -> list[Any] | Reason:
 
     No value, `null`, and a mapping without `identifications` or with null there mean that nobody
     annotated the image: `no_identifications`. An empty list means that someone did and found
-    nothing. What cannot be parsed or has another form is a `bad_cell`.
+    nothing. What cannot be parsed or has another form is a `bad_cell`. Of a key that stands twice
+    the last counts, as in the jsonb column that the cell comes from.
     """
     text = cell.strip()
     if text.lower() in _NULLS:

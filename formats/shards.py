@@ -179,12 +179,13 @@ def _shard_to_examples(shard: Shard) -> Iterator[bytes]:
                 sha256=image["file_name"].removesuffix(".jpg"),
                 masks=shard.masks,
             )
-        except KeyError as error:
-            raise InputError(
-                f"{shard.index.path}: image {image['id']}: {error} is missing"
-            ) from None
         except InputError as error:
             raise InputError(f"{shard.index.path}: image {image['id']}: {error}") from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{shard.index.path}: image {image['id']}: a key is missing or has a wrong type: "
+                f"{error!r}"
+            ) from None
         yield features_to_example(features)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -191,8 +192,9 @@ def _group(
             f"they belong to one group of images ({_why(images, names)}), which would leak from "
             "one split into another; give both the same split or delete one"
         )
-    # Of a single image, as most groups are, this is the image's own tuple.
-    classes = sum((image.class_ids for image in images[1:]), images[0].class_ids)
+    classes = images[0].class_ids  # shared with the image, as most groups have but one
+    if len(images) > 1:
+        classes = tuple(chain.from_iterable(image.class_ids for image in images))
     split = SPLITS.index(next(iter(pinned))) if pinned else None
     return Group(_keys(names)[0], len(images), classes, split)
 

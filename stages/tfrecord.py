@@ -43,6 +43,10 @@ def main(processes: int | None = None) -> None:
     params = load_section("tfrecord", TfrecordParams)
     indexes = {split: load_coco_index(COCO / f"{split}.json") for split in SPLITS}
     masks = choose_masks(params.include_masks, list(indexes.values()))
+    polygons = sum(index.polygons for index in indexes.values())
+    objects = sum(index.objects for index in indexes.values())
+    choice = "written" if masks else "left out"
+    print(f"masks are {choice}: {polygons} of {objects} objects have a polygon")
     empty_folders([TFRECORD / split for split in SPLITS])
     shards = (
         shard
@@ -57,8 +61,8 @@ def main(processes: int | None = None) -> None:
         summary = index_to_summary(index, params.images_per_shard, masks)
         save_json(TFRECORD / split / "count.json", summary)
         print(
-            f"{split}: {summary['records']} images, {summary['objects']} objects "
-            f"{'with' if masks else 'without'} masks, {summary['shards']} shards"
+            f"{split}: {summary['records']} images, {summary['objects']} objects, "
+            f"{summary['shards']} shards"
         )
 
 

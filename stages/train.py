@@ -19,7 +19,7 @@ from detector.record import build_record
 from detector.reporting import TrainingReport
 from detector.settings import TrainParams, resolve_model, splits_to_facts
 from detector.strategies import build_strategy
-from detector.training import Training, make_deterministic
+from detector.training import Training
 from detector.validation import build_validation
 from formats.coco import load_coco
 from formats.params import load_section
@@ -46,7 +46,6 @@ def main() -> None:
     data = [TRAIN_COCO, VAL_COCO, *TFRECORDS.glob("*.tfrecord")]
     record = build_record(params, model, facts, data, weights)
     config = build_experiment(params, model, facts)
-    make_deterministic()
     training = Training(
         config,
         build_train_dataset(config, TFRECORDS),
