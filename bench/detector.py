@@ -24,7 +24,7 @@ from detector.exporting import export_saved_model
 from detector.inputs import build_train_dataset
 from detector.settings import TrainParams, splits_to_facts
 from detector.strategies import build_strategy
-from detector.training import Training, make_deterministic
+from detector.training import Training
 from formats.coco import Coco, load_coco
 from formats.detections import detections_to_coco
 from formats.params import load_section
@@ -37,7 +37,6 @@ _CALLS = 150
 
 def main() -> None:
     """Print one line each."""
-    make_deterministic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         truth = prepare_data(folder)
