@@ -41,15 +41,6 @@ class Validation:
         return self.metrics.get(self.ranked_by) or 0.0
 
 
-def make_deterministic() -> None:
-    """Have sums keep their order, and so weights their last bits; call it before anything runs.
-
-    One thread between ops does it: two that write to the same sum would race. Within an op, and in
-    the input, all cores work.
-    """
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
 class Training:
     """One training: build it within a strategy's scope, then `run` it.
 

@@ -23,9 +23,8 @@ TRAIN_AND_EXPORT = """
     from detector.inputs import build_train_dataset
     from detector.settings import DataFacts, TrainParams
     from detector.strategies import build_strategy
-    from detector.training import Training, make_deterministic
+    from detector.training import Training
     from formats.params import load_section
-    make_deterministic()
     params = dataclasses.replace(
         load_section("train", TrainParams, Path(sys.argv[3])),
         image_size=64, batch_size=4, steps=4, validations=1,

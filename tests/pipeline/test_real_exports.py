@@ -1,0 +1,48 @@
+"""Real exports, used in place, with trainings of a few steps: conversion, wiring, formats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.tf]
+
+
+@pytest.mark.parametrize(
+    ("export", "model", "objects", "has_masks"),
+    [
+        pytest.param("bccd3", "retinanet", 4886, False, id="boxes, RetinaNet, pretrained"),
+        pytest.param("breadboard5", "mask_rcnn", 389, True, id="polygons, Mask R-CNN"),
+        pytest.param("microcontroller4", "auto", 177, False, id="boxes, auto"),
+    ],
+)
+def test_a_real_export_runs_to_the_end(
+    repository: Any,
+    small: Callable[..., dict[str, Any]],
+    shared: Path,
+    export: str,
+    model: str,
+    objects: int,
+    has_masks: bool,
+) -> None:
+    weights = shared / "pretrained/mobilenet_v2_1.0_no_top.h5"
+    pretrained = str(weights) if model == "retinanet" else "none"
+    repository.set(
+        raw={"export": str(shared / "datasets" / export)},
+        train=small(model=model, pretrained=pretrained),
+        evaluate={"pictures": 1},
+    )
+    repository.run("dvc", "repro", "evaluate")
+    report = json.loads((repository.path / "data/coco/report.json").read_text())
+    assert report["items"]["kept"] == objects
+    assert report["items"]["dropped"] == 0
+    metrics = json.loads((repository.path / "reports/evaluate/metrics.json").read_text())
+    assert ("mask_AP" in metrics) == has_masks
+    record = json.loads((repository.path / "models/checkpoint/training.json").read_text())
+    assert bool(record["pretrained"]) == (pretrained != "none")
+    text = (repository.path / "models/checkpoint/training.json").read_text()
+    assert str(shared) not in text, "no path of this machine in an output"

@@ -1,0 +1,77 @@
+"""The main job on the drawn sample, from an empty clone, with everything made small."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.tf]
+
+STAGES = ["sample", "fetch", "coco", "tfrecord", "train", "export", "evaluate"]
+
+
+@pytest.fixture(scope="module")
+def built(repository: Any, small: Callable[..., dict[str, Any]]) -> Any:
+    repository.set(sample={"images": 24, "size": 128}, train=small(), evaluate={"pictures": 2})
+    assert repository.repro() == STAGES
+    return repository
+
+
+def test_writes_what_the_readme_promises(built: Any) -> None:
+    version = built.path / "models/detector/1"
+    for name in (
+        "data/coco/report.md",
+        "data/coco/labels.txt",
+        "data/tfrecord/train/train-00000-of-00001.tfrecord",
+        "models/checkpoint/experiment.yaml",
+        "models/detector/1/saved_model.pb",
+        "reports/evaluate/report.md",
+        "reports/train/plots/metrics/train/loss.tsv",
+    ):
+        assert (built.path / name).is_file(), name
+    assert json.loads((version / "assets.extra/manifest.json").read_text())["files"]
+    metrics = json.loads((built.path / "reports/evaluate/metrics.json").read_text())
+    assert 0 <= metrics["AP50"] <= 1
+    assert 0 <= metrics["mask_AP50"] <= 1, "polygons everywhere, so auto is Mask R-CNN"
+    assert len(list((built.path / "reports/evaluate/images").iterdir())) == 2
+
+
+def test_a_second_repro_runs_nothing(built: Any) -> None:
+    assert built.repro() == []
+
+
+def test_nothing_that_dvc_tracks_is_left_for_git(built: Any) -> None:
+    changed = built.run("git", "status", "--porcelain").splitlines()
+    assert {line.split()[-1] for line in changed} == {"dvc.lock", "params.yaml"}
+
+
+def test_a_setting_of_evaluate_runs_evaluate_alone(built: Any) -> None:
+    built.set(evaluate={"pictures": 1})
+    assert built.repro() == ["evaluate"]
+
+
+def test_another_split_runs_coco_and_what_follows(built: Any) -> None:
+    built.set(coco={"seed": 5})
+    assert built.repro("tfrecord") == ["coco", "tfrecord"], "and fetch stays"
+    built.set(coco={"seed": 1})
+    assert built.repro() == [], "the run cache remembers"
+
+
+def test_a_misspelt_key_fails_the_stage_with_a_sentence(built: Any) -> None:
+    built.set(evaluate={"picture_scor": 0.5})
+    printed = built.run("dvc", "repro", check=False)
+    assert (
+        "params.yaml: evaluate.picture_scor: unknown key; did you mean 'picture_score'?" in printed
+    )
+    assert "Traceback" not in printed
+
+
+def test_plots_and_metrics_are_shown(built: Any) -> None:
+    assert "AP50" in built.run("dvc", "metrics", "show")
+    built.run("dvc", "plots", "show", "--out", "plots-out")
+    page = (built.path / "plots-out/index.html").read_text()
+    assert "iou50" in page
+    assert "confusion" in page.lower()
