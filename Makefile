@@ -29,6 +29,7 @@ bench: .venv/develop  ## Measure speed and memory, each as a ratio against a pee
 	@python -m bench
 
 keep-splits:  ## Pin today's split of the images, so that a growing export keeps it (data/splits.csv)
+	@test -f data/coco/splits.csv || { echo "No split yet: run make repro first."; exit 1; }
 	@cp data/coco/splits.csv data/splits.csv
 	@echo "data/splits.csv now pins $$(($$(wc -l < data/splits.csv) - 1)) image groups; commit it."
 

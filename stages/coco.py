@@ -64,7 +64,7 @@ def main() -> None:
     """Convert, print a summary, and fail if more was lost than the parameters allow."""
     params = load_section("coco", CocoParams)
     tally = convert_export(EXPORT, PINS, COCO, params_to_options(params))
-    print(tally_to_summary(tally))
+    print(f"coco: {tally_to_summary(tally)}\nSee {COCO / 'report.md'}.")
     tally.check_losses(params.max_dropped_fraction, COCO / "report.json")
 
 

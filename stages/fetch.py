@@ -71,6 +71,11 @@ def main() -> None:
         (export / "annotations.csv").write_bytes(annotations.read_bytes())
         (export / "categories.csv").write_bytes(categories.read_bytes())
         save_index(export / "index.csv", fetched)
+    arrived = {each.sha256 for each in fetched if each.sha256}
+    print(
+        f"fetch: {sum(bool(each.sha256) for each in fetched)} of {len(sources)} images of "
+        f"{raw.export}, {len(arrived)} different pictures in {IMAGES}"
+    )
 
 
 def find_csv(raw: RawParams, key: str) -> Path:

@@ -48,6 +48,7 @@ def main() -> None:
     params = load_section("sample", SampleParams)
     with folder_written_aside(SAMPLE) as folder:
         save_sample(folder, params, processes=os.cpu_count() or 1)
+    print(f"sample: {params.images} trays with {len(DISHES)} kinds of dishes in {SAMPLE}")
 
 
 def save_sample(folder: Path, params: SampleParams, processes: int) -> None:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,36 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def _cut_box(box: list[float], width: int, height: int) -> tuple[float, float, float, float]:
     x, y, box_width, box_height = (float(value) for value in box)
     return max(x, 0), max(y, 0), min(x + box_width, width), min(y + box_height, height)
+
+
+def box_to_polygon(box: list[float]) -> list[float]:
+    """The corners of [x, y, width, height], as a COCO ring."""
+    x, y, w, h = box
+    return [float(value) for value in (x, y, x + w, y, x + w, y + h, x, y + h)]
+
+
+def boxes_to_coco(
+    objects: Sequence[tuple[int, int, list[float]]], names: Sequence[str], images: int
+) -> dict[str, Any]:
+    """A COCO dataset of (image, class, box) in pictures of 640 x 480; masks are boxes."""
+    return {
+        "images": [
+            {"id": i, "file_name": f"{i}.jpg", "width": 640, "height": 480, "source": f"s/{i}"}
+            for i in range(1, images + 1)
+        ],
+        "categories": [
+            {"id": i, "name": name, "supercategory": ""} for i, name in enumerate(names, start=1)
+        ],
+        "annotations": [
+            {
+                "id": i,
+                "image_id": image,
+                "category_id": class_id,
+                "bbox": [float(value) for value in box],
+                "area": box[2] * box[3],
+                "iscrowd": 0,
+                "segmentation": [box_to_polygon(box)],
+            }
+            for i, (image, class_id, box) in enumerate(objects, start=1)
+        ],
+    }

@@ -7,10 +7,10 @@ import importlib
 from pathlib import Path
 
 import pytest
-from imports import PACKAGES, ROOT, all_imports, direct_imports
 from ruamel.yaml import YAML
 
 from formats.params import load_params, load_section
+from tests.imports import PACKAGES, ROOT, all_imports, direct_imports
 
 ALLOWED = {
     "formats": {"formats"},

@@ -32,34 +32,15 @@ from detector.evaluation_report import (
     evaluation_to_markdown,
 )
 from formats.detections import annotations_to_detections, detections_to_coco
+from tests.coco_factory import box_to_polygon, boxes_to_coco
 
 THRESHOLDS = Thresholds(picture_score=0.5, confusion_score=0.5, confusion_iou=0.5)
 HERE, THERE = [10, 10, 40, 40], [100, 10, 80, 80]
 
 
 def make_truth(*objects: tuple[int, int, list[float]], classes: tuple[str, ...]) -> dict[str, Any]:
-    """A COCO dataset of (image, class, box) in two pictures of 640 x 480; masks are boxes."""
-    return {
-        "images": [{"id": i, "file_name": f"{i}.jpg", "width": 640, "height": 480} for i in (1, 2)],
-        "categories": [{"id": i, "name": name} for i, name in enumerate(classes, start=1)],
-        "annotations": [
-            {
-                "id": i,
-                "image_id": image,
-                "category_id": class_id,
-                "bbox": [float(value) for value in box],
-                "area": box[2] * box[3],
-                "iscrowd": 0,
-                "segmentation": [box_to_polygon(box)],
-            }
-            for i, (image, class_id, box) in enumerate(objects, start=1)
-        ],
-    }
-
-
-def box_to_polygon(box: list[float]) -> list[float]:
-    x, y, w, h = box
-    return [float(value) for value in (x, y, x + w, y, x + w, y + h, x, y + h)]
+    """A COCO dataset of (image, class, box) in two pictures."""
+    return boxes_to_coco(objects, classes, images=2)
 
 
 def found(image: int, class_id: int, box: list[float], score: float) -> dict[str, Any]:

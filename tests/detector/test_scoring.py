@@ -14,6 +14,7 @@ from pycocotools.cocoeval import COCOeval
 from detector.scoring import Kind, mean_precision, score
 from formats.detections import annotations_to_detections, detections_to_coco
 from formats.errors import InputError
+from tests.coco_factory import box_to_polygon, boxes_to_coco
 
 SUMMARY = (
     "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
@@ -24,33 +25,8 @@ SUMMARY = (
 def make_truth(
     *objects: tuple[int, int, list[float]], images: int = 2, classes: int = 3
 ) -> dict[str, Any]:
-    """A COCO dataset of (image, class, [x, y, w, h]) in pictures of 640 x 480; masks are boxes."""
-    return {
-        "images": [
-            {"id": i, "file_name": f"{i}.jpg", "width": 640, "height": 480, "source": f"s/{i}"}
-            for i in range(1, images + 1)
-        ],
-        "categories": [
-            {"id": i, "name": f"C{i}", "supercategory": ""} for i in range(1, classes + 1)
-        ],
-        "annotations": [
-            {
-                "id": i,
-                "image_id": image,
-                "category_id": class_id,
-                "bbox": [float(value) for value in box],
-                "area": box[2] * box[3],
-                "iscrowd": 0,
-                "segmentation": [box_to_polygon(box)],
-            }
-            for i, (image, class_id, box) in enumerate(objects, start=1)
-        ],
-    }
-
-
-def box_to_polygon(box: list[float]) -> list[float]:
-    x, y, w, h = box
-    return [float(value) for value in (x, y, x + w, y, x + w, y + h, x, y + h)]
+    """A COCO dataset of (image, class, [x, y, w, h]) with classes C1, C2, ..."""
+    return boxes_to_coco(objects, [f"C{i}" for i in range(1, classes + 1)], images)
 
 
 def result(

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from coco_factory import CocoFactory
 
 from formats.coco import save_coco
 from formats.coco_index import load_coco_index
 from formats.errors import InputError
+from tests.coco_factory import CocoFactory
 
 
 @pytest.fixture

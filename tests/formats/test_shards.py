@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from coco_factory import CocoFactory
 
 from formats import shards
 from formats.coco_index import CocoIndex, load_coco_index
@@ -24,6 +23,7 @@ from formats.shards import (
     save_shards,
 )
 from formats.tfrecord import example_to_features, load_tfrecord
+from tests.coco_factory import CocoFactory
 
 TRIANGLE = [1.0, 1.0, 9.0, 1.0, 9.0, 9.0]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from coco_factory import CocoFactory, real_coco
 
 from formats.coco_index import load_coco_index
 from formats.errors import InputError
@@ -21,6 +20,7 @@ from formats.tfrecord import (
     load_tfrecord,
     save_tfrecord,
 )
+from tests.coco_factory import CocoFactory, real_coco
 
 RECORDS = [b"first", b"", bytes(range(256)) * 20, b"last"]
 

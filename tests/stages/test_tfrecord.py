@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from coco_factory import CocoFactory, real_coco
 
 from formats.tfrecord import load_tfrecord
+from tests.coco_factory import CocoFactory, real_coco
 
 TRIANGLE = [1.0, 1.0, 9.0, 1.0, 9.0, 9.0]
 STAGE = "from stages import tfrecord; tfrecord.main({})"
