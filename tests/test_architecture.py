@@ -81,3 +81,9 @@ def test_every_section_of_params_yaml_is_what_its_stage_declares() -> None:
     assert set(load_params(ROOT / "params.yaml")) == set(declared)
     for name, section in declared.items():
         assert isinstance(load_section(name, section, ROOT / "params.yaml"), section)
+
+
+def test_weights_that_change_under_the_same_name_are_noticed() -> None:
+    assert "${train.pretrained}" in STAGES["train"]["deps"]
+    for name in ("none", "imagenet"):
+        assert (ROOT / name).is_file(), "DVC needs a file for each value that is no path"
