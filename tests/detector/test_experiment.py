@@ -69,3 +69,21 @@ def test_is_rebuilt_from_its_saved_values(
     text = yaml.safe_dump(experiment_to_dict(config))
     again = dict_to_experiment(yaml.safe_load(text), model)
     assert experiment_to_dict(again) == experiment_to_dict(config)
+
+
+@pytest.mark.parametrize(
+    "backbone", ["mobilenet_v3_large", "resnet_18", "resnet_50", "efficientnet_b0"]
+)
+def test_every_backbone_fits_the_pyramid(
+    params: Callable[..., TrainParams], facts: Callable[..., DataFacts], backbone: str
+) -> None:
+    import tensorflow as tf
+    from official.core import task_factory
+
+    from detector.experiment import build_experiment
+
+    config = build_experiment(params(backbone=backbone), "retinanet", facts())
+    model = task_factory.get_task(config.task).build_model()
+    outputs = model(tf.zeros([1, 128, 128, 3]), training=True)
+    sides = {level: scores.shape[1] for level, scores in outputs["cls_outputs"].items()}
+    assert sides == {"3": 16, "4": 8, "5": 4, "6": 2}
