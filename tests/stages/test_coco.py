@@ -65,7 +65,7 @@ def test_writes_all_outputs(folder: Path, capsys: pytest.CaptureFixture[str]) ->
         "train.json", "val.json",
     ]  # fmt: skip
     assert capsys.readouterr().out.startswith(
-        "Rows: 20 read, 20 kept.\nObjects: 40 read, 40 kept, 0 dropped;"
+        "coco: Rows: 20 read, 20 kept.\nObjects: 40 read, 40 kept, 0 dropped;"
     )
 
 
