@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 
 from bench.pictures import CLASSES, Picture, repeated_pictures, save_picture
+from bench.workspace import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 COUNTS = (2_000, 20_000)
 STAGES = ("coco", "tfrecord")
 OBJECTS = 14

@@ -22,9 +22,9 @@ from statistics import median
 from typing import IO, cast
 
 from bench.pictures import CLASSES, repeated_pictures, save_picture
+from bench.workspace import ROOT
 from formats.coco import CocoAnnotation, CocoImage, names_to_categories, save_coco
 
-ROOT = Path(__file__).resolve().parent.parent
 IMAGES = 2000
 OBJECTS = 5
 SIZE = 512

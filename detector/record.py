@@ -55,12 +55,10 @@ def _weights_to_record(weights: Path | None) -> Mapping[str, str] | None:
         files = sorted(path for path in weights.iterdir() if path.is_file())
     elif weights.suffix == ".index":
         files = sorted(weights.parent.glob(f"{weights.stem}.*"))
-    digests = [file_to_sha256(path) for path in files]
-    sha256 = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode())
-    return {
-        "file": weights.name,
-        "sha256": sha256 if isinstance(sha256, str) else sha256.hexdigest(),
-    }
+    if files == [weights]:
+        return {"file": weights.name, "sha256": file_to_sha256(weights)}
+    names = [Path(path.name) for path in files]
+    return {"file": weights.name, "sha256": files_to_sha256(names, files[0].parent)}
 
 
 def _own_modules() -> list[Path]:

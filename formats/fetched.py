@@ -10,9 +10,8 @@ from pathlib import Path
 
 from formats.errors import InputError
 from formats.files import save_text
+from formats.image_index import INDEX_COLUMNS
 from formats.table import image_column, load_columns, load_rows
-
-INDEX_COLUMNS = ("image", "sha256", "width", "height", "error")
 
 _LISTED = 20
 _LISTED_ROWS = 3

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from formats.errors import InputError
 from formats.table import load_rows
 
-_COLUMNS = ("image", "sha256", "width", "height", "error")
+INDEX_COLUMNS = ("image", "sha256", "width", "height", "error")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SIZE = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -37,8 +37,8 @@ def load_image_index(path: Path) -> dict[str, IndexedImage | None]:
         InputError: with the row: a value stands twice, a hash or a size is none.
     """
     index: dict[str, IndexedImage | None] = {}
-    for row in load_rows(path, _COLUMNS):
-        source, sha256, width, height, error = (row.cells[name] for name in _COLUMNS)
+    for row in load_rows(path, INDEX_COLUMNS):
+        source, sha256, width, height, error = (row.cells[name] for name in INDEX_COLUMNS)
         if source in index:
             raise InputError(f"{path}: row {row.number}: image '{source}' stands twice")
         if not sha256 and error:
