@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint bench keep-splits clear-downloads lock
+.PHONY: help repro test lint bench keep-splits clear-downloads messages lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ keep-splits:  ## Pin today's split of the images, so that a growing export keeps
 
 clear-downloads:  ## Forget downloaded pictures, so that the next fetch asks their URLs again
 	@rm -rf .dvc/tmp/rhymes/downloads
+
+messages: .venv/runtime  ## Declare the wire's messages anew, after another tensorflow-serving-api
+	@python -m serving.declarations
 
 lock: .venv/develop  ## Resolve requirements*.in again
 	@uv pip compile -q requirements.in -o requirements.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"

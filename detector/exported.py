@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from detector import quiet  # noqa: F401  (silences TensorFlow)
+from formats import quiet  # noqa: F401  (silences TensorFlow)
 from formats.detections import MASKS, Detections, outputs_to_detections
 from formats.errors import InputError
+from formats.model_folder import name_to_version
+from formats.model_info import SIGNATURE, ModelInfo, text_to_model_info
 
 
 class ExportedDetector:
@@ -34,8 +35,8 @@ class ExportedDetector:
         """
         self.folder = folder
         self._model = _load(folder)
-        self.info = _read_info(_signature(self._model, "model_info", folder), folder)
-        self.class_names = {int(entry["id"]): str(entry["name"]) for entry in self.info["classes"]}
+        read = _read_info(_signature(self._model, SIGNATURE, folder), folder)
+        self.info, self.class_names = read.values, read.class_names
         self._detect = _signature(self._model, "serving_default", folder)
         self.has_masks = MASKS in self._detect.structured_outputs
 
@@ -61,7 +62,7 @@ def find_version(base: Path) -> Path:
     Raises:
         InputError: there is none, or more than one.
     """
-    found = [path for path in base.glob("*") if path.is_dir() and path.name.isdecimal()]
+    found = [path for path in base.glob("*") if path.is_dir() and name_to_version(path.name)]
     if not found:
         raise InputError(f"{base}: no exported model; run `dvc repro export` first")
     if len(found) > 1:
@@ -92,15 +93,8 @@ def _signature(model: Any, name: str, folder: Path) -> Any:
     return model.signatures[name]
 
 
-def _read_info(signature: Any, folder: Path) -> dict[str, Any]:
+def _read_info(signature: Any, folder: Path) -> ModelInfo:
     try:
-        info: dict[str, Any] = json.loads(signature()["model_info"].numpy())
-        ids = [entry["id"] for entry in info["classes"]]
-        names = [entry["name"] for entry in info["classes"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder}: model_info does not list the classes as id and name ({error!r})"
-        ) from None
-    if ids != list(range(1, len(ids) + 1)) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{folder}: model_info's classes: expected ids from 1 up, got {ids}")
-    return info
+        return text_to_model_info(signature()[SIGNATURE].numpy())
+    except (InputError, KeyError) as error:
+        raise InputError(f"{folder}: {error}") from None

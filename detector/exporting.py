@@ -19,10 +19,9 @@ from tensorflow.core.protobuf import fingerprint_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from detector.inference import Inference, Outputs, freeze
-from formats.files import file_to_sha256, save_bytes, save_json
+from formats.files import save_bytes
+from formats.model_folder import WARMUP_FILE, save_manifest
 
-WARMUP_FILE = Path("assets.extra/tf_serving_warmup_requests")
-MANIFEST_FILE = Path("assets.extra/manifest.json")
 _WARMUP_SIZE = (640, 480)  # width, height
 
 
@@ -65,7 +64,7 @@ def export_saved_model(inference: Inference, info: Mapping[str, Any], folder: Pa
     )
     _fix_fingerprint(folder / "fingerprint.pb")
     _save_warmup(folder / WARMUP_FILE)
-    _save_manifest(folder)
+    save_manifest(folder)
 
 
 def _fix_fingerprint(path: Path) -> None:
@@ -100,17 +99,3 @@ def _save_warmup(path: Path) -> None:
             log = prediction_log_pb2.PredictionLog()
             log.predict_log.request.CopyFrom(request)
             writer.write(log.SerializeToString(deterministic=True))
-
-
-def _save_manifest(folder: Path) -> None:
-    """List every other file: path, size in bytes, SHA-256; a server checks it before loading."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    files = [
-        {
-            "path": path.relative_to(folder).as_posix(),
-            "size": path.stat().st_size,
-            "sha256": file_to_sha256(path),
-        }
-        for path in paths
-    ]
-    save_json(folder / MANIFEST_FILE, {"files": files})

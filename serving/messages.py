@@ -1,0 +1,79 @@
+"""Messages and methods of TensorFlow Serving's wire, without TensorFlow.
+
+The classes of `tensorflow-serving-api` import all of TensorFlow, which takes seconds and half a
+gigabyte; a client needs the messages alone. `messages.binpb` holds their declarations (a
+FileDescriptorSet) as that package has them; `make messages` writes it anew, and a test compares.
+The classes live in a descriptor pool of their own, beside TensorFlow's in one process; only bytes
+go from one to the other.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+_DECLARATIONS = Path(__file__).with_name("messages.binpb")
+
+
+def _load_pool() -> descriptor_pool.DescriptorPool:
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(_DECLARATIONS.read_bytes()).file:
+        pool.Add(file)
+    return pool
+
+
+_POOL = _load_pool()
+
+
+def _message(name: str) -> Any:
+    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(name))
+
+
+TensorProto = _message("tensorflow.TensorProto")
+TensorShapeProto = _message("tensorflow.TensorShapeProto")
+Example = _message("tensorflow.Example")
+SignatureDef = _message("tensorflow.SignatureDef")
+ModelSpec = _message("tensorflow.serving.ModelSpec")
+PredictRequest = _message("tensorflow.serving.PredictRequest")
+PredictResponse = _message("tensorflow.serving.PredictResponse")
+GetModelMetadataRequest = _message("tensorflow.serving.GetModelMetadataRequest")
+GetModelMetadataResponse = _message("tensorflow.serving.GetModelMetadataResponse")
+SignatureDefMap = _message("tensorflow.serving.SignatureDefMap")
+ClassificationRequest = _message("tensorflow.serving.ClassificationRequest")
+ClassificationResponse = _message("tensorflow.serving.ClassificationResponse")
+RegressionRequest = _message("tensorflow.serving.RegressionRequest")
+RegressionResponse = _message("tensorflow.serving.RegressionResponse")
+MultiInferenceRequest = _message("tensorflow.serving.MultiInferenceRequest")
+MultiInferenceResponse = _message("tensorflow.serving.MultiInferenceResponse")
+GetModelStatusRequest = _message("tensorflow.serving.GetModelStatusRequest")
+GetModelStatusResponse = _message("tensorflow.serving.GetModelStatusResponse")
+ModelVersionStatus = _message("tensorflow.serving.ModelVersionStatus")
+StatusProto = _message("tensorflow.serving.StatusProto")
+ModelConfig = _message("tensorflow.serving.ModelConfig")
+ModelServerConfig = _message("tensorflow.serving.ModelServerConfig")
+ReloadConfigRequest = _message("tensorflow.serving.ReloadConfigRequest")
+ReloadConfigResponse = _message("tensorflow.serving.ReloadConfigResponse")
+PredictionLog = _message("tensorflow.serving.PredictionLog")
+
+DataType = _POOL.FindEnumTypeByName("tensorflow.DataType")
+"""The enum's descriptor: `DataType.values_by_name["DT_STRING"].number`."""
+
+PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
+MODEL_SERVICE = "tensorflow.serving.ModelService"
+
+METHODS: dict[str, dict[str, tuple[Any, Any]]] = {
+    PREDICTION_SERVICE: {
+        "Predict": (PredictRequest, PredictResponse),
+        "GetModelMetadata": (GetModelMetadataRequest, GetModelMetadataResponse),
+        "Classify": (ClassificationRequest, ClassificationResponse),
+        "Regress": (RegressionRequest, RegressionResponse),
+        "MultiInference": (MultiInferenceRequest, MultiInferenceResponse),
+    },
+    MODEL_SERVICE: {
+        "GetModelStatus": (GetModelStatusRequest, GetModelStatusResponse),
+        "HandleReloadConfigRequest": (ReloadConfigRequest, ReloadConfigResponse),
+    },
+}
+"""Service -> method -> its request's and response's class; all are unary."""

@@ -1,0 +1,25 @@
+"""Errors as they go over TensorFlow Serving's wire: a canonical code and a text."""
+
+from __future__ import annotations
+
+import grpc
+
+_LONGEST = 1024
+_CUT = "...TRUNCATED"
+
+
+class WireError(Exception):
+    """A request that is answered with an error.
+
+    Attributes:
+        code: gRPC's canonical code.
+        message: What TensorFlow Serving would say; cut where it is over 1024 characters, as
+            TensorFlow Serving does (grpc_status_util.cc).
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        if len(message) > _LONGEST:
+            message = message[:_LONGEST] + _CUT
+        super().__init__(message)
+        self.code = code
+        self.message = message
