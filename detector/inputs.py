@@ -8,16 +8,15 @@ stream), so the map runs on all cores and still gives the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import tensorflow as tf
 from official.core import config_definitions
 from official.vision.dataloaders import maskrcnn_input, retinanet_input, tf_example_decoder
 
+from detector.randomness import PICTURES, randomness_from
 from formats.errors import InputError
 
 _SHUFFLE_BUFFER = 1024  # records held in memory, encoded
@@ -44,6 +43,8 @@ def build_train_dataset(
     if not files:
         raise InputError(f"{folder}: no TFRecord; the split has no image to train on")
     data = config.task.train_data
+    # tf.data mixes the global seed into that of a shuffle.
+    tf.random.set_seed(data.seed)
     records = (
         tf.data.Dataset.from_tensor_slices(files)
         .shuffle(len(files), seed=data.seed, reshuffle_each_iteration=True)
@@ -75,7 +76,7 @@ def _record_parser(
     parse = _parser(config).parse_fn(is_training=True)
 
     def parse_record(number: tf.Tensor, record: tf.Tensor) -> Any:
-        with _randomness_from(task.train_data.seed, number):
+        with randomness_from(task.train_data.seed, PICTURES, number):
             return parse(decoder.decode(record))
 
     return parse_record
@@ -113,32 +114,3 @@ def _parser(config: config_definitions.ExperimentConfig) -> Any:
         rpn_batch_size_per_im=data.parser.rpn_batch_size_per_im,
         rpn_fg_fraction=data.parser.rpn_fg_fraction,
     )
-
-
-@contextmanager
-def _randomness_from(seed: int, number: tf.Tensor) -> Iterator[None]:
-    """While a function is traced, make TensorFlow's random ops draw from (seed, number).
-
-    Model Garden calls the stateful ops, whose draws depend on which thread comes first. Each call
-    in the trace gets a stateless twin with a seed of its own.
-    """
-    calls = iter(range(1 << 20))
-
-    def next_seed() -> tf.Tensor:
-        pair = tf.stack([tf.constant(seed, tf.int64), tf.cast(number, tf.int64)])
-        return tf.random.experimental.stateless_fold_in(pair, next(calls))
-
-    def uniform(
-        shape: Any, minval: Any = 0, maxval: Any = None, dtype: Any = tf.float32, **_: Any
-    ) -> tf.Tensor:
-        top = 1 if maxval is None and tf.as_dtype(dtype).is_floating else maxval
-        return tf.random.stateless_uniform(shape, next_seed(), minval, top, dtype)
-
-    def shuffle(value: tf.Tensor, **_: Any) -> tf.Tensor:
-        return tf.random.experimental.stateless_shuffle(value, next_seed())
-
-    with (
-        mock.patch.object(tf.random, "uniform", uniform),
-        mock.patch.object(tf.random, "shuffle", shuffle),
-    ):
-        yield

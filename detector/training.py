@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +14,9 @@ from official.core import base_trainer, config_definitions, task_factory, train_
 from tqdm import tqdm
 
 from detector.inference import Inference, model_to_inference
+from detector.progress import Progress, Validation
+from detector.randomness import STEPS, randomness_from
+from detector.resuming import Checkpoints
 from formats.errors import InputError
 
 _STEPS_PER_LOG = 10
@@ -25,20 +27,6 @@ class Report(Protocol):
 
     def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
         """Take figures of one step; their names are `train/<loss>` and `val/<metric>`."""
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Metrics on the val split after `step` batches; `ranked_by` names the one that counts."""
-
-    step: int
-    metrics: Mapping[str, Any]
-    ranked_by: str
-
-    @property
-    def score(self) -> float:
-        """What the kept weights are best in; 0 where it is undefined."""
-        return self.metrics.get(self.ranked_by) or 0.0
 
 
 class Training:
@@ -71,6 +59,7 @@ class Training:
         self._strategy = strategy
         with strategy.scope():
             task = task_factory.get_task(config.task)
+            _make_steps_repeatable(task, config.task.train_data.seed)
             self.model = task.build_model()
             if initialize:
                 initialize(self.model)
@@ -86,33 +75,75 @@ class Training:
         self.inference = model_to_inference(config, self.model)
         self.best: Validation | None = None
         self._best_weights: list[np.ndarray] = []
+        self._step = 0
+        self._reports: list[tuple[int, Mapping[str, float]]] = []
+
+    def restore(self, progress: Progress) -> None:
+        """Go on from a progress; the dataset must begin with the pictures of the next step."""
+        optimizer = self._trainer.optimizer
+        with self._strategy.scope():
+            optimizer.build(self.model.trainable_variables)
+            self._trainer.global_step.assign(progress.step)
+        _assign(self.model.variables, progress.weights)
+        _assign(optimizer.variables, progress.optimizer)
+        self.best, self._best_weights = progress.best, progress.best_weights
+        self._step, self._reports = progress.step, list(progress.reports)
+
+    def progress(self) -> Progress:
+        """All that the next step depends on."""
+        return Progress(
+            self._step,
+            _values(self.model.variables),
+            _values(self._trainer.optimizer.variables),
+            self.best,
+            self._best_weights,
+            list(self._reports),
+        )
 
     def run(
-        self, validate: Callable[[Inference, int], Validation | None], report: Report
+        self,
+        validate: Callable[[Inference, int], Validation | None],
+        report: Report,
+        checkpoints: Checkpoints | None = None,
     ) -> Validation:
         """Train to the end; return the best validation, whose weights the model then has.
+
+        Args:
+            validate: measures the network.
+            report: takes figures; after `restore` those reported before the kill, too.
+            checkpoints: take the progress after each validation, and in between when it is due.
 
         Raises:
             InputError: the loss is no longer finite.
         """
+        for step, figures in self._reports:
+            report(step, figures)
         total = self.config.trainer.train_steps
         interval = self.config.trainer.validation_interval
         # A terminal sees the bar move; a log gets a line now and then.
         pace = 0.1 if sys.stderr.isatty() else 30.0
-        with tqdm(total=total, unit="step", desc="building the graph", mininterval=pace) as bar:
-            step = 0
-            while step < total:
-                count = min(_STEPS_PER_LOG, interval - step % interval, total - step)
-                step += count
+        with tqdm(
+            total=total,
+            initial=self._step,
+            unit="step",
+            desc="building the graph",
+            mininterval=pace,
+        ) as bar:
+            while self._step < total:
+                count = min(_STEPS_PER_LOG, interval - self._step % interval, total - self._step)
                 losses = self.advance(count)
-                _check_finite(losses, step)
+                self._step += count
+                _check_finite(losses, self._step)
                 bar.set_description("training", refresh=False)
                 bar.set_postfix(loss=f"{losses['train/loss']:.3f}", refresh=False)
                 bar.update(count)
-                report(step, losses)
-                if step % interval == 0 or step == total:
+                self._report(report, losses)
+                validated = self._step % interval == 0 or self._step == total
+                if validated:
                     bar.set_description("validating")
-                    self._keep_best(step, validate(self.inference, step), report)
+                    self._keep_best(validate(self.inference, self._step), report)
+                if checkpoints and (validated or checkpoints.due):
+                    checkpoints.save(self.progress())
         return self._restore_best()
 
     def advance(self, count: int) -> dict[str, float]:
@@ -127,20 +158,44 @@ class Training:
         losses["train/loss"] = losses.pop("train/total_loss")
         return losses
 
-    def _keep_best(self, step: int, found: Validation | None, report: Report) -> None:
+    def _report(self, report: Report, figures: Mapping[str, float]) -> None:
+        self._reports.append((self._step, figures))
+        report(self._step, figures)
+
+    def _keep_best(self, found: Validation | None, report: Report) -> None:
         if found is None:  # nothing to validate on: the last weights are the best known
-            found = Validation(step, {}, "AP")
-        report(step, {f"val/{k}": v for k, v in found.metrics.items() if isinstance(v, float)})
+            found = Validation(self._step, {}, "AP")
+        figures = {f"val/{k}": v for k, v in found.metrics.items() if isinstance(v, float)}
+        self._report(report, figures)
         # At equal scores the later weights: they have seen more.
         if self.best is None or found.score >= self.best.score:
             self.best = found
-            self._best_weights = [weight.numpy() for weight in self.model.variables]
+            self._best_weights = _values(self.model.variables)
 
     def _restore_best(self) -> Validation:
         assert self.best is not None  # noqa: S101  (the last step is always validated)
-        for variable, value in zip(self.model.variables, self._best_weights, strict=True):
-            variable.assign(value)
+        _assign(self.model.variables, self._best_weights)
         return self.best
+
+
+def _make_steps_repeatable(task: Any, seed: int) -> None:
+    """Let what a step draws (the regions it learns from) follow from the number of the step."""
+    train_step = task.train_step
+
+    def repeatable(inputs: Any, model: Any, optimizer: Any, metrics: Any = None) -> Any:
+        with randomness_from(seed, STEPS, optimizer.iterations):
+            return train_step(inputs, model=model, optimizer=optimizer, metrics=metrics)
+
+    task.train_step = repeatable
+
+
+def _values(variables: Iterable[tf.Variable]) -> list[np.ndarray]:
+    return [variable.numpy() for variable in variables]
+
+
+def _assign(variables: Iterable[tf.Variable], values: Iterable[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _check_finite(losses: Mapping[str, float], step: int) -> None:

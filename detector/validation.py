@@ -9,8 +9,8 @@ from typing import Any
 import tensorflow as tf
 
 from detector.inference import Inference
+from detector.progress import Validation
 from detector.scoring import score, summaries_to_metrics
-from detector.training import Validation
 from formats.detections import detections_to_coco, outputs_to_detections
 
 

@@ -17,6 +17,7 @@ from detector.inputs import build_train_dataset
 from detector.pretrained import find_weights, restore_pretrained
 from detector.record import build_record
 from detector.reporting import TrainingReport
+from detector.resuming import open_checkpoints
 from detector.settings import TrainParams, resolve_model, splits_to_facts
 from detector.strategies import build_strategy
 from detector.training import Training
@@ -46,15 +47,22 @@ def main() -> None:
     data = [TRAIN_COCO, VAL_COCO, *TFRECORDS.glob("*.tfrecord")]
     record = build_record(params, model, facts, data, weights)
     config = build_experiment(params, model, facts)
-    training = Training(
-        config,
-        build_train_dataset(config, TFRECORDS),
-        build_strategy(params.strategy),
-        lambda network: restore_pretrained(network, weights, params.backbone),
-    )
-    with TrainingReport(REPORT, EVENTS) as report:
-        best = training.run(build_validation(val, IMAGES, masks=model == "mask_rcnn"), report)
-    save_trained(CHECKPOINT, config, training.model, record | {"validation": asdict(best)})
+    validate = build_validation(val, IMAGES, masks=model == "mask_rcnn")
+    with open_checkpoints(record) as checkpoints:
+        progress = checkpoints.load()
+        seen = progress.step * params.batch_size if progress else 0
+        training = Training(
+            config,
+            build_train_dataset(config, TFRECORDS, first=seen),
+            build_strategy(params.strategy),
+            lambda network: restore_pretrained(network, weights, params.backbone),
+        )
+        if progress:
+            print(f"train: goes on from step {progress.step}, where it was stopped", flush=True)
+            training.restore(progress)
+        with TrainingReport(REPORT, EVENTS) as report:
+            best = training.run(validate, report, checkpoints)
+        save_trained(CHECKPOINT, config, training.model, record | {"validation": asdict(best)})
     print(f"train: kept step {best.step}, {best.ranked_by} on val {best.score:.3f}")
 
 

@@ -34,7 +34,7 @@ def training(data: Any, params: Callable[..., TrainParams], facts: Callable[...,
 
 
 def test_keeps_the_weights_of_the_best_validation(training: Any) -> None:
-    from detector.training import Validation
+    from detector.progress import Validation
 
     scores = {2: 0.3, 4: 0.7, 5: 0.5}
     kept: dict[int, Any] = {}
@@ -83,6 +83,7 @@ def test_a_checkpoint_of_another_model_is_named(training: Any, tmp_path: Path) -
 
 
 def test_stops_when_the_loss_is_not_finite(training: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(training, "_step", 0)
     monkeypatch.setattr(training, "advance", lambda count: {"train/loss": math.nan})
     with pytest.raises(InputError, match=r"loss is nan at step 2; lower train\.learning_rate"):
         training.run(lambda *_: None, lambda *_: None)

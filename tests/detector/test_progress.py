@@ -1,0 +1,65 @@
+"""A progress file: all or nothing, and the same values again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detector.progress import Progress, Validation, load_progress, save_progress
+
+
+def make_progress(step: int = 12, best: Validation | None = None, parts: int = 11) -> Progress:
+    generator = np.random.default_rng(step)
+    arrays = [generator.normal(size=(place, 2)).astype(np.float32) for place in range(parts)]
+    return Progress(
+        step,
+        weights=arrays,
+        optimizer=[np.array(step, np.int64), *arrays],
+        best=best,
+        best_weights=arrays[:3] if best else [],
+        reports=[(10, {"train/loss": 0.1 + 0.2}), (12, {"val/AP": 1e-300})],
+    )
+
+
+@pytest.mark.parametrize(
+    "best",
+    [
+        pytest.param(None, id="nothing validated yet"),
+        pytest.param(Validation(10, {"AP": 1 / 3, "AR": None}, "AP"), id="validated"),
+    ],
+)
+def test_what_is_saved_is_what_is_loaded(tmp_path: Path, best: Validation | None) -> None:
+    saved = make_progress(best=best)
+    save_progress(tmp_path / "progress.npz", saved)
+    loaded = load_progress(tmp_path / "progress.npz")
+    assert loaded is not None
+    assert (loaded.step, loaded.best, loaded.reports) == (saved.step, best, saved.reports)
+    for name in ("weights", "optimizer", "best_weights"):
+        pairs = zip(getattr(loaded, name), getattr(saved, name), strict=True)
+        assert all(a.dtype == b.dtype and (a == b).all() for a, b in pairs)
+
+
+def test_nothing_to_go_on_from(tmp_path: Path) -> None:
+    assert load_progress(tmp_path / "progress.npz") is None
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 2000, -1])
+def test_half_a_file_is_none(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "progress.npz"
+    save_progress(path, make_progress())
+    path.write_bytes(path.read_bytes()[:kept])
+    assert load_progress(path) is None
+
+
+def test_a_failing_save_keeps_the_last_progress(tmp_path: Path) -> None:
+    path = tmp_path / "progress.npz"
+    save_progress(path, make_progress(step=1))
+    broken = make_progress(step=2)
+    broken.reports.append((3, {"val/AP": object()}))  # type: ignore[dict-item]
+    with pytest.raises(TypeError):
+        save_progress(path, broken)
+    loaded = load_progress(path)
+    assert loaded is not None
+    assert loaded.step == 1
