@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from detector.evaluation import (
     CLASS_CURVE_COLUMNS,
@@ -51,11 +50,3 @@ def save_results(path: Path, results: Sequence[Mapping[str, Any]]) -> None:
     """Write COCO results, one a line."""
     lines = ",\n".join(json.dumps(result, allow_nan=False) for result in results)
     save_text(path, f"[\n{lines}\n]\n" if results else "[]\n")
-
-
-def image_to_name(image: Mapping[str, Any]) -> str:
-    """The name by which users know a COCO image: its file's in the export, without the folder."""
-    source = str(image.get("source") or image["file_name"])
-    if "://" in source:
-        source = unquote(source.partition("?")[0])
-    return source.rstrip("/").rpartition("/")[2]

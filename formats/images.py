@@ -24,6 +24,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from formats.errors import InputError
+from formats.image_headers import BMP_HEADER_SIZES, bytes_to_header
 
 PIXEL_LIMIT = 178_956_970
 """The most that `max_pixels` may be: beyond, Pillow refuses WebP and GIF by itself."""
@@ -32,7 +33,6 @@ PIXEL_LIMIT = 178_956_970
 _JPEG_SIDE_LIMIT = 65_500
 # Every scan costs a pass over all pixels; encoders write about ten (progressive) or one.
 _JPEG_SCAN_LIMIT = 100
-_BMP_HEADER_SIZES = {12, 40, 52, 56, 64, 108, 124}
 
 # EXIF orientation (TIFF tag 274; CIPA DC-008, 4.6.5.A) -> what makes the picture upright.
 _TURNS = {
@@ -147,7 +147,7 @@ def _bytes_to_opener(data: bytes) -> type[ImageFile.ImageFile] | None:
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return WebPImageFile
     # Two letters are too few to tell a picture from a text that begins with BM.
-    if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADER_SIZES:
+    if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in BMP_HEADER_SIZES:
         return BmpImageFile
     return None
 
@@ -173,24 +173,13 @@ def _check_cost(image: Image.Image, data: bytes, max_pixels: int) -> None:
             f"{image.width} x {image.height} pixels, more than the {max_pixels:,} allowed"
         )
     if image.format == "JPEG":
-        scans = _count_scans(data)
-        if scans > _JPEG_SCAN_LIMIT:
-            raise InputError(f"{scans} scans, more than the {_JPEG_SCAN_LIMIT} allowed in a JPEG")
-
-
-def _count_scans(jpeg: bytes) -> int:
-    """Count the scans of the first picture of a JPEG (ITU T.81, annex B)."""
-    scans, position = 0, 2
-    # Within a scan's data 0xFF is followed by 0 or a restart marker, so that no match lies there.
-    marker = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
-    while found := marker.search(jpeg, position):
-        code = found[1][0]
-        if code == 0xD9:
-            break
-        scans += code == 0xDA
-        length = int.from_bytes(jpeg[found.end() : found.end() + 2], "big")
-        position = found.end() + length
-    return scans
+        header = bytes_to_header(data)
+        if header is None:
+            raise InputError("broken JPEG: it ends before its first scan")
+        if header.scans > _JPEG_SCAN_LIMIT:
+            raise InputError(
+                f"{header.scans} scans, more than the {_JPEG_SCAN_LIMIT} allowed in a JPEG"
+            )
 
 
 def _orientation(image: Image.Image) -> int:

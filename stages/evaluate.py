@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from detector.comparison import draw_comparison
 from detector.evaluation import Evaluation, Thresholds, evaluate_results
-from detector.evaluation_files import image_to_name, save_evaluation, save_results
+from detector.evaluation_files import save_evaluation, save_results
 from detector.evaluation_report import (
     Drawn,
     evaluation_to_headline,
@@ -38,6 +38,7 @@ from formats.drawing import picture_to_png
 from formats.errors import InputError
 from formats.files import folder_written_aside, save_bytes, save_text
 from formats.params import load_section, section
+from formats.picture_name import image_to_name
 from stages.command import run_stage
 
 DETECTOR, TEST, IMAGES = Path("models/detector"), Path("data/coco/test.json"), Path("data/images")

@@ -25,13 +25,14 @@ from detector.evaluation import (
     evaluation_to_metrics,
     scores_to_curve,
 )
-from detector.evaluation_files import image_to_name, save_evaluation, save_results
+from detector.evaluation_files import save_evaluation, save_results
 from detector.evaluation_report import (
     Drawn,
     evaluation_to_headline,
     evaluation_to_markdown,
 )
 from formats.detections import annotations_to_detections, detections_to_coco
+from formats.picture_name import image_to_name
 from tests.coco_factory import box_to_polygon, boxes_to_coco
 
 THRESHOLDS = Thresholds(picture_score=0.5, confusion_score=0.5, confusion_iou=0.5)

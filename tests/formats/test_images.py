@@ -16,6 +16,7 @@ from PIL import Image, ImageFile
 from formats.errors import InputError
 from formats.images import UprightImage, check_image
 from tests.hostile_server import HTML, png_bomb, png_chunk
+from tests.orientations import upright_to_stored
 
 Pixels = np.ndarray[Any, Any]
 
@@ -117,18 +118,7 @@ def test_first_of_several_pictures_of_a_phone_counts() -> None:
 @pytest.mark.parametrize("encoding", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied(orientation: int, encoding: str) -> None:
-    # How the camera stores the upright picture under each orientation: the inverse of its turn.
-    stored = {
-        1: None,
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }[orientation]
-    image = PICTURE if stored is None else PICTURE.transpose(stored)
+    image = upright_to_stored(PICTURE, orientation)
     checked = check(encode(image, encoding, exif=with_orientation(orientation)))
     assert (checked.width, checked.height) == (WIDTH, HEIGHT)
     assert_close(quadrants(checked), QUADRANTS)
