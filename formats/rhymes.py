@@ -50,8 +50,8 @@ ITEM_REASONS = tuple(reason for reason in Reason if reason not in ROW_REASONS)
 
 BOX, POLYGON = "boundingBox", "polygon"
 
-# What the boxes dialect writes as every item's category.
-_NO_CATEGORY = "Annotation"
+# What the boxes dialect writes as every item's category; it is read as none.
+NO_CATEGORY = "Annotation"
 
 # How SQL clients and spreadsheets write a cell without a value.
 _NULLS = frozenset({"", "null", "none", "nan", r"\n"})
@@ -160,7 +160,7 @@ def item_to_label(item: Mapping[Any, Any]) -> str | None:
     attributes = item.get("attributes")
     label = _text(attributes.get("label")) if isinstance(attributes, Mapping) else None
     category = _text(item.get("category"))
-    if category == _NO_CATEGORY:
+    if category == NO_CATEGORY:
         category = None
     return category or label if item.get("type") == POLYGON else label or category
 
