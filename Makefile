@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint bench keep-splits clear-downloads messages lock
+.PHONY: help repro serve test lint bench soak keep-splits clear-downloads messages lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ help:  ## List the targets
 repro: .venv/runtime  ## The main job: export -> COCO -> TFRecord -> trained, exported, evaluated detector
 	@dvc repro
 	@echo "Done. How good it is: reports/evaluate/report.md; the model: models/detector; curves: dvc plots show"
+
+serve: .venv/runtime  ## Serve the exported model on this machine by gRPC, as TensorFlow Serving does
+	@python -m serving --model_name detector --model_base_path models/detector
 
 test: .venv/develop  ## Run all tests (25 minutes at most on 2 cores)
 	@pytest
@@ -28,6 +31,9 @@ lint: .venv/develop  ## Check style (ruff) and types (mypy)
 bench: .venv/develop  ## Measure speed and memory, each as a ratio against a peer or a limit
 	@python -m bench
 
+soak: .venv/develop  ## Put the server under load while its models change: 5,000 requests (minutes)
+	@python -m bench.soak
+
 keep-splits:  ## Pin today's split of the images, so that a growing export keeps it (data/splits.csv)
 	@test -f data/coco/splits.csv || { echo "No split yet: run make repro first."; exit 1; }
 	@cp data/coco/splits.csv data/splits.csv
@@ -37,10 +43,11 @@ clear-downloads:  ## Forget downloaded pictures, so that the next fetch asks the
 	@rm -rf .dvc/tmp/rhymes/downloads
 
 messages: .venv/runtime  ## Declare the wire's messages anew, after another tensorflow-serving-api
-	@python -m serving.declarations
+	@python -m serving.wire.declarations
 
 lock: .venv/develop  ## Resolve requirements*.in again
 	@uv pip compile -q requirements.in -o requirements.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+	@uv pip compile -q deploy/requirements-app.in -o deploy/requirements-app.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 	@uv pip compile -q requirements-dev.in -o requirements-dev.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .venv/uv:

@@ -27,6 +27,26 @@ def _load_pool() -> descriptor_pool.DescriptorPool:
 _POOL = _load_pool()
 
 
+def _load_classes() -> list[Any]:
+    """Make the class of every declared message, nested ones included."""
+    classes: list[Any] = []
+
+    def add(descriptor: Any) -> None:
+        classes.append(message_factory.GetMessageClass(descriptor))
+        for nested in descriptor.nested_types:
+            add(nested)
+
+    for file in descriptor_pb2.FileDescriptorSet.FromString(_DECLARATIONS.read_bytes()).file:
+        for message in _POOL.FindFileByName(file.name).message_types_by_name.values():
+            add(message)
+    return classes
+
+
+# A pool holds its classes weakly. One that the garbage collector takes while another thread reads
+# such a message crashes the process (protobuf 7.36), so none is ever let go.
+_KEPT = _load_classes()
+
+
 def _message(name: str) -> Any:
     return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(name))
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
 
-from serving import messages
+from serving.wire import messages
 
 
 @pytest.mark.tf
 def test_declarations_are_those_of_the_installed_package(root: Path) -> None:
-    from serving.declarations import collect_declarations
+    from serving.wire.declarations import collect_declarations
 
-    stored = (root / "serving/messages.binpb").read_bytes()
+    stored = (root / "serving/wire/messages.binpb").read_bytes()
     assert stored == collect_declarations(), "run `make messages`"
 
 
@@ -33,5 +35,11 @@ def test_messages_are_understood_by_the_package_s_own_classes() -> None:
 
 
 def test_messages_do_not_import_tensorflow(root: Path) -> None:
-    code = "import sys, serving.messages; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys, serving.wire.messages; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=root, timeout=60).returncode == 0
+
+
+def test_classes_of_inner_messages_outlive_the_garbage_collector() -> None:
+    inner = weakref.ref(type(messages.SignatureDef().inputs["a"].tensor_shape))
+    gc.collect()
+    assert inner() is not None, "another thread may be reading such a message"

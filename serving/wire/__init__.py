@@ -1,0 +1,1 @@
+"""What goes over the wire, for both ends: messages, tensors, errors."""
