@@ -1,0 +1,1 @@
+"""The server's models: base paths polled, versions checked, loaded, swapped and held."""
