@@ -1,0 +1,1 @@
+"""The server's requests: gRPC and REST, their checks and limits, health and metrics."""

@@ -1,0 +1,1 @@
+"""The server's flags, and what the files that they name hold."""
