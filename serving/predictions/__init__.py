@@ -1,0 +1,1 @@
+"""The parts of `python -m serving.predict`: which pictures, what is written, in which order."""
