@@ -38,6 +38,11 @@ def save_trained(
         save_json(aside / _RECORD, record)
 
 
+def build_network(config: config_definitions.ExperimentConfig) -> tf_keras.Model:
+    """Build the network that a configuration describes, with random weights."""
+    return task_factory.get_task(config.task).build_model()
+
+
 def load_trained(
     folder: Path,
 ) -> tuple[config_definitions.ExperimentConfig, tf_keras.Model, dict[str, Any]]:
@@ -50,7 +55,7 @@ def load_trained(
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
         values = yaml.safe_load((folder / _EXPERIMENT).read_text(encoding="utf-8"))
         config = dict_to_experiment(values, record["model"])
-        model = task_factory.get_task(config.task).build_model()
+        model = build_network(config)
         status = tf.train.Checkpoint(model=model).read(str(folder / _WEIGHTS))
         status.expect_partial().assert_existing_objects_matched()
     except (OSError, ValueError, KeyError, AssertionError, tf.errors.OpError) as error:

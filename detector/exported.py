@@ -50,9 +50,17 @@ class ExportedDetector:
         """
         return outputs_to_detections(self.call([encoded]), 0, width, height)
 
-    def call(self, encoded: Sequence[bytes]) -> dict[str, NDArray[np.float32]]:
-        """Run the model on pictures; see `formats.detections` for the outputs."""
-        outputs = self._detect(inputs=tf.constant(encoded))
+    def call(
+        self, inputs: Sequence[bytes] | NDArray[Any], signature: str = "serving_default"
+    ) -> dict[str, NDArray[np.float32]]:
+        """Run the model on pictures; see `formats.detections` for the outputs.
+
+        Args:
+            inputs: What the signature takes (`detector.exporting`): encoded pictures, by default.
+            signature: Its name.
+        """
+        run = _signature(self._model, signature, self.folder)
+        outputs = run(inputs=tf.constant(inputs))
         return {name: output.numpy() for name, output in outputs.items()}
 
 
