@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.tf]
 
-STAGES = ["sample", "fetch", "coco", "tfrecord", "train", "export", "evaluate"]
+STAGES = ["sample", "fetch", "coco", "tfrecord", "train", "export", "evaluate", "verify"]
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,7 @@ def test_writes_what_the_readme_promises(built: Any) -> None:
         "models/checkpoint/experiment.yaml",
         "models/detector/1/saved_model.pb",
         "reports/evaluate/report.md",
+        "reports/verify/report.md",
         "reports/train/plots/metrics/train/loss.tsv",
     ):
         assert (built.path / name).is_file(), name
