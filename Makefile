@@ -23,10 +23,11 @@ serve: .venv/runtime  ## Serve the exported model on this machine by gRPC, as Te
 test: .venv/develop  ## Run all tests (25 minutes at most on 2 cores)
 	@pytest
 
-lint: .venv/develop  ## Check style (ruff) and types (mypy)
+lint: .venv/develop  ## Check style (ruff, shellcheck) and types (mypy)
 	@ruff check .
 	@ruff format --check .
 	@mypy
+	@shellcheck deploy/*.sh
 
 bench: .venv/develop  ## Measure speed and memory, each as a ratio against a peer or a limit
 	@python -m bench

@@ -14,7 +14,7 @@ mark=${DRAIN_MARK:-/tmp/draining}
 seconds=${DRAIN_SECONDS:-5}
 stopped=false
 
-# shellcheck disable=SC2317  # the trap calls it
+# shellcheck disable=SC2317,SC2329  # the trap calls it
 drain() {
   sleep "$seconds" & # before the next line: what is ignored stays ignored in what is started
   trap '' TERM INT

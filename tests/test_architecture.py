@@ -45,6 +45,9 @@ def test_imports_go_one_way(path: Path) -> None:
         assert "official" not in imported_packages(path), "Model Garden stays in detector/"
     if package == "formats":
         assert "tensorflow" not in imported_packages(path), "formats/ is light to import"
+    if package == "serving" and path.name not in ("saved_model.py", "declarations.py"):
+        heavy = {"tensorflow", "tensorflow_serving"} & imported_packages(path)
+        assert not heavy, "clients are light to import"
 
 
 @pytest.mark.parametrize("stage", STAGES)
