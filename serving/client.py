@@ -20,10 +20,11 @@ from formats.label_map import load_label_map
 from serving.calls.answers import response_to_detections
 from serving.calls.connection import Connection, Deadline, Tls
 from serving.calls.current_model import CurrentModel
-from serving.calls.description import IDENTITY_KEY, SECONDS_KEY, Choice, ServedModel
+from serving.calls.description import Choice, ServedModel
 from serving.calls.errors import BadImage, VersionStatus
 from serving.calls.model_calls import ModelCalls
 from serving.calls.signature import pictures_to_chunks
+from serving.wire.call_metadata import IDENTITY_KEY, SECONDS_KEY
 from serving.wire.image_limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
 
 __all__ = ["Answer", "DetectorClient", "ServedModel", "Tls", "VersionStatus"]

@@ -11,10 +11,11 @@ import grpc
 
 from formats.images import UprightImage
 from serving.calls.connection import Deadline, Reply
-from serving.calls.description import IDENTITY_KEY, Choice, ServedModel
+from serving.calls.description import Choice, ServedModel
 from serving.calls.errors import RequestRefused, VersionNotLoaded
 from serving.calls.model_calls import ModelCalls
 from serving.calls.signature import pictures_to_tensor
+from serving.wire.call_metadata import IDENTITY_KEY
 from serving.wire.messages import PredictRequest
 
 # How long a description may be taken for true while no answer contradicts it: a server that does

@@ -15,6 +15,7 @@ from formats.model_info import text_to_model_info
 from serving.calls.connection import Reply
 from serving.calls.errors import BadAnswer
 from serving.calls.signature import ModelSignature
+from serving.wire.call_metadata import IDENTITY_KEY
 from serving.wire.codec import STRING, tensor_to_array
 from serving.wire.messages import (
     GetModelMetadataRequest,
@@ -23,8 +24,6 @@ from serving.wire.messages import (
     SignatureDefMap,
 )
 
-IDENTITY_KEY = "rhymes-model-identity"
-SECONDS_KEY = "rhymes-server-seconds"
 _SIGNATURES = "signature_def"
 
 

@@ -10,7 +10,6 @@ import grpc
 
 from serving.calls.connection import Connection, Deadline, Reply
 from serving.calls.description import (
-    IDENTITY_KEY,
     Choice,
     ServedModel,
     has_info,
@@ -21,6 +20,7 @@ from serving.calls.description import (
 )
 from serving.calls.errors import ServingError, VersionNotLoaded, VersionStatus, refusal_to_missing
 from serving.calls.signature import signatures_to_signature
+from serving.wire.call_metadata import IDENTITY_KEY
 from serving.wire.messages import GetModelStatusRequest, ModelSpec, ModelVersionStatus
 
 _STATES = ModelVersionStatus.DESCRIPTOR.enum_types_by_name["State"].values_by_number
