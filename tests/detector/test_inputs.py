@@ -43,6 +43,16 @@ def test_two_readers_give_the_same_bytes(batches: Callable[..., list[Any]], mode
     assert len({digest(batch) for batch in first}) == 12, "no two batches are alike"
 
 
+def test_the_global_seed_does_not_matter(batches: Callable[..., list[Any]]) -> None:
+    import tensorflow as tf
+
+    digests = []
+    for seed in (5, 6):
+        tf.random.set_seed(seed)
+        digests.append([digest(batch) for batch in batches(3)])
+    assert digests[0] == digests[1]
+
+
 def test_another_seed_gives_other_bytes(batches: Callable[..., list[Any]]) -> None:
     assert digest(batches(1, seed=1)) != digest(batches(1, seed=2))
 

@@ -1,4 +1,4 @@
-"""A training that was stopped ends as one that was not, and nobody else's progress is used."""
+"""Progress outlives a kill, and nobody else goes on from it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from detector.progress import Progress
 from detector.resuming import open_checkpoints
-from detector.settings import DataFacts, TrainParams
 from formats.errors import InputError
 
 RECORD = {"params": {"steps": 10}, "data": {"sha256": "1" * 64}, "code": {"sha256": "2" * 64}}
@@ -93,49 +90,3 @@ def test_abandoned_progress_is_forgotten(repository: Path) -> None:
     with pytest.raises(RuntimeError), open_checkpoints(RECORD | {"params": {}}, repository):
         raise RuntimeError("killed")
     assert old not in folders(repository)
-
-
-class Stop(Exception):  # noqa: N818  (the kill of these tests)
-    pass
-
-
-@pytest.mark.tf
-@pytest.mark.parametrize("model", ["retinanet", "mask_rcnn"])
-def test_going_on_gives_the_same_weights_and_figures(
-    data: Any, params: Callable[..., TrainParams], facts: Callable[..., DataFacts], model: Any
-) -> None:
-    from detector.experiment import build_experiment
-    from detector.inputs import build_train_dataset
-    from detector.progress import Validation
-    from detector.strategies import build_strategy
-    from detector.training import Training
-
-    config = build_experiment(params(image_size=64, steps=6, validations=3), model, facts())
-    saved: list[Progress] = []
-    figures: dict[str, list[Any]] = {"whole": [], "resumed": []}
-
-    class Recorder:
-        due = False
-
-        def save(self, progress: Progress) -> None:
-            saved.append(progress)
-
-    def train(name: str, progress: Progress | None) -> list[np.ndarray]:
-        seen = progress.step * 2 if progress else 0
-        dataset = build_train_dataset(config, data.tfrecords, first=seen)
-        training = Training(config, dataset, build_strategy("one_device"))
-        if progress:
-            training.restore(progress)
-        scores = {2: 0.7, 4: 0.2, 6: 0.5}
-        training.run(
-            lambda _, step: Validation(step, {"AP": scores[step]}, "AP"),
-            lambda step, values: figures[name].append((step, dict(values))),
-            Recorder(),  # type: ignore[arg-type]
-        )
-        return [*training.progress().optimizer, *training.progress().weights]
-
-    whole = train("whole", None)
-    assert [progress.step for progress in saved] == [2, 4, 6]
-    resumed = train("resumed", saved[1])
-    assert figures["resumed"] == figures["whole"]
-    assert all((a == b).all() for a, b in zip(resumed, whole, strict=True))
