@@ -17,6 +17,9 @@ _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 # Markers without a length: TEM, RST0 to RST7, SOI.
 _BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 _START_OF_SCAN, _END = 0xDA, 0xD9
+JPEG_SCAN_LIMIT = 100
+"""Every scan costs a pass over all pixels; encoders write about ten (progressive) or one."""
+
 BMP_HEADER_SIZES = frozenset({12, 40, 52, 56, 64, 108, 124})
 
 

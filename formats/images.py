@@ -24,15 +24,13 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from formats.errors import InputError
-from formats.image_headers import BMP_HEADER_SIZES, bytes_to_header
+from formats.image_headers import BMP_HEADER_SIZES, JPEG_SCAN_LIMIT, bytes_to_header
 
 PIXEL_LIMIT = 178_956_970
 """The most that `max_pixels` may be: beyond, Pillow refuses WebP and GIF by itself."""
 
 # What libjpeg can write, a little less than the format's 65,535.
 _JPEG_SIDE_LIMIT = 65_500
-# Every scan costs a pass over all pixels; encoders write about ten (progressive) or one.
-_JPEG_SCAN_LIMIT = 100
 
 # EXIF orientation (TIFF tag 274; CIPA DC-008, 4.6.5.A) -> what makes the picture upright.
 _TURNS = {
@@ -176,9 +174,9 @@ def _check_cost(image: Image.Image, data: bytes, max_pixels: int) -> None:
         header = bytes_to_header(data)
         if header is None:
             raise InputError("broken JPEG: it ends before its first scan")
-        if header.scans > _JPEG_SCAN_LIMIT:
+        if header.scans > JPEG_SCAN_LIMIT:
             raise InputError(
-                f"{header.scans} scans, more than the {_JPEG_SCAN_LIMIT} allowed in a JPEG"
+                f"{header.scans} scans, more than the {JPEG_SCAN_LIMIT} allowed in a JPEG"
             )
 
 

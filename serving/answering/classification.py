@@ -11,11 +11,10 @@ from typing import Any, NoReturn
 
 import grpc
 
-from serving.answering.inputs import invalid
 from serving.answering.interfaces import Models
 from serving.answering.prediction import DEFAULT_SIGNATURE, check_spec
 from serving.wire.messages import ModelSpec
-from serving.wire.status import WireError
+from serving.wire.status import WireError, invalid
 
 _CLASSIFY, _REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 

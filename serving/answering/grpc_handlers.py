@@ -10,12 +10,11 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from serving.answering.classification import classify, multi_inference, regress
-from serving.answering.inputs import invalid
 from serving.answering.prediction import metadata, status
 from serving.answering.service import Service, foreseen
 from serving.wire.call_metadata import IDENTITY_KEY, SECONDS_KEY
 from serving.wire.messages import METHODS, MODEL_SERVICE, PREDICTION_SERVICE, ReloadConfigResponse
-from serving.wire.status import WireError
+from serving.wire.status import WireError, invalid
 
 _LONGEST_WAIT = 86_400.0
 # A context is used for all that gRPC tells of a call; its type has no annotations.

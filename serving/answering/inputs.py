@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import grpc
 from numpy.typing import NDArray
 
 from serving.answering.limits import Limits, check_pictures
 from serving.wire.codec import dtype_to_name, tensor_to_array
 from serving.wire.dtypes import dtype_to_number
-from serving.wire.status import WireError
+from serving.wire.status import invalid
 
 
 def request_to_arrays(
@@ -122,11 +121,6 @@ def _fits(wanted: Any, shape: tuple[int, ...]) -> bool:
     return len(sizes) == len(shape) and all(
         size < 0 or size == actual for size, actual in zip(sizes, shape, strict=True)
     )
-
-
-def invalid(text: str) -> WireError:
-    """Make the error of a request that can never succeed as it stands."""
-    return WireError(grpc.StatusCode.INVALID_ARGUMENT, text)
 
 
 def _join(names: Iterable[str]) -> str:

@@ -10,10 +10,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving.answering.inputs import invalid
 from serving.wire.codec import dtype_to_name
 from serving.wire.dtypes import DTYPES, STRING
-from serving.wire.status import WireError
+from serving.wire.status import WireError, invalid
 
 _LONGEST = 200
 _MAX_RANK = 64

@@ -9,18 +9,15 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
 import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from formats.image_headers import bytes_to_header
+from formats.image_headers import JPEG_SCAN_LIMIT, bytes_to_header
 from serving.wire.image_limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
 from serving.wire.messages import Example
-from serving.wire.status import WireError
+from serving.wire.status import invalid
 
-# Every scan of a JPEG costs a pass over all pixels; encoders write about ten.
-_MAX_SCANS = 100
 _ENCODED = "image/encoded"
 _ENCODED_KEY = _ENCODED.encode()
 
@@ -65,7 +62,7 @@ def _check_example(where: str, data: bytes, limits: Limits) -> None:
         features = Example.FromString(data).features.feature
     except DecodeError:
         # TensorFlow reads more leniently, so it might yet find the picture that is hidden here.
-        raise _refusal(f"{where} names {_ENCODED}, but is not a tf.Example") from None
+        raise invalid(f"{where} names {_ENCODED}, but is not a tf.Example") from None
     if _ENCODED in features:
         for value in features[_ENCODED].bytes_list.value:
             _check_encoded(f"{_ENCODED} of {where}", value, limits)
@@ -76,13 +73,11 @@ def _check_encoded(where: str, data: bytes, limits: Limits) -> None:
     if header is None:
         return
     if len(data) > limits.image_bytes:
-        raise _refusal(
-            f"{where}: {len(data):,} bytes, more than the {limits.image_bytes:,} allowed"
-        )
+        raise invalid(f"{where}: {len(data):,} bytes, more than the {limits.image_bytes:,} allowed")
     _check_pixels(where, header.width, header.height, header.pixels, limits)
-    if header.scans > _MAX_SCANS:
-        raise _refusal(
-            f"{where}: {header.scans} scans, more than the {_MAX_SCANS} allowed in a JPEG"
+    if header.scans > JPEG_SCAN_LIMIT:
+        raise invalid(
+            f"{where}: {header.scans} scans, more than the {JPEG_SCAN_LIMIT} allowed in a JPEG"
         )
 
 
@@ -90,8 +85,4 @@ def _check_pixels(where: str, width: int, height: int, pixels: int, limits: Limi
     if pixels > limits.image_pixels:
         frames = "" if pixels == width * height else f" in frames of up to {width} x {height}"
         size = f"{pixels:,} pixels{frames}" if frames else f"{width} x {height} pixels"
-        raise _refusal(f"{where}: {size}, more than the {limits.image_pixels:,} allowed")
-
-
-def _refusal(text: str) -> WireError:
-    return WireError(grpc.StatusCode.INVALID_ARGUMENT, text)
+        raise invalid(f"{where}: {size}, more than the {limits.image_pixels:,} allowed")

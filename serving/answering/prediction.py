@@ -14,21 +14,20 @@ from typing import Any
 import grpc
 from numpy.typing import NDArray
 
-from serving.answering.inputs import check_arrays, filter_to_outputs, invalid, request_to_arrays
+from serving.answering.inputs import check_arrays, filter_to_outputs, request_to_arrays
 from serving.answering.interfaces import Models, Runnable
 from serving.answering.limits import Limits
 from serving.wire.codec import array_to_tensor
 from serving.wire.messages import (
+    SIGNATURE_FIELD,
     GetModelMetadataResponse,
     GetModelStatusResponse,
     PredictResponse,
     SignatureDefMap,
 )
-from serving.wire.status import WireError
+from serving.wire.status import WireError, invalid
 
 DEFAULT_SIGNATURE = "serving_default"
-SIGNATURE_FIELD = "signature_def"
-"""The one metadata field that there is."""
 
 
 @dataclass(frozen=True)

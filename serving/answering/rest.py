@@ -22,7 +22,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from serving.answering.inputs import invalid
 from serving.answering.rest_calls import (
     classify_or_regress,
     metadata_json,
@@ -31,7 +30,7 @@ from serving.answering.rest_calls import (
 )
 from serving.answering.service import Service, foreseen
 from serving.wire.messages import ModelSpec
-from serving.wire.status import WireError
+from serving.wire.status import WireError, invalid
 
 _POST = re.compile(
     r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?:(classify|regress|predict)", re.I

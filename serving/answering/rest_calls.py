@@ -10,11 +10,10 @@ import orjson
 from google.protobuf import json_format
 
 from serving.answering.classification import classify, regress
-from serving.answering.inputs import filter_to_outputs, invalid
+from serving.answering.inputs import filter_to_outputs
 from serving.answering.interfaces import Models
 from serving.answering.prediction import (
     DEFAULT_SIGNATURE,
-    SIGNATURE_FIELD,
     metadata,
     run_arrays,
     status,
@@ -22,12 +21,14 @@ from serving.answering.prediction import (
 from serving.answering.rest_json import body_to_document, document_to_arrays, outputs_to_json
 from serving.answering.service import Service
 from serving.wire.messages import (
+    SIGNATURE_FIELD,
     ClassificationRequest,
     GetModelMetadataRequest,
     GetModelStatusRequest,
     RegressionRequest,
     SignatureDefMap,
 )
+from serving.wire.status import invalid
 
 
 def predict_json(

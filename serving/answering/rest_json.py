@@ -15,10 +15,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving.answering.inputs import invalid
 from serving.answering.json_values import describe, is_base64, value_to_array
 from serving.wire.dtypes import DTYPES, STRING, dtype_to_name, dtype_to_number
-from serving.wire.status import WireError
+from serving.wire.status import WireError, invalid
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 

@@ -18,13 +18,12 @@ from serving.calls.signature import ModelSignature
 from serving.wire.call_metadata import IDENTITY_KEY
 from serving.wire.codec import STRING, tensor_to_array
 from serving.wire.messages import (
+    SIGNATURE_FIELD,
     GetModelMetadataRequest,
     ModelSpec,
     PredictRequest,
     SignatureDefMap,
 )
-
-_SIGNATURES = "signature_def"
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class Choice:
 
 def metadata_request(spec: Any) -> Any:
     """Ask for a model's signatures."""
-    return GetModelMetadataRequest(model_spec=spec, metadata_field=[_SIGNATURES])
+    return GetModelMetadataRequest(model_spec=spec, metadata_field=[SIGNATURE_FIELD])
 
 
 def response_to_signatures(response: Any) -> Mapping[str, Any]:
@@ -103,11 +102,11 @@ def response_to_signatures(response: Any) -> Mapping[str, Any]:
     Raises:
         BadAnswer: it holds none.
     """
-    if _SIGNATURES not in response.metadata:
+    if SIGNATURE_FIELD not in response.metadata:
         raise BadAnswer("the server's answer to GetModelMetadata holds no signatures")
     try:
         signatures: Mapping[str, Any] = SignatureDefMap.FromString(
-            response.metadata[_SIGNATURES].value
+            response.metadata[SIGNATURE_FIELD].value
         ).signature_def
     except DecodeError as error:
         raise BadAnswer(f"the model's signatures cannot be read: {error}") from None

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import grpc
 from google.protobuf import text_format
 
 from serving.wire.messages import ModelServerConfig
-from serving.wire.status import WireError
+from serving.wire.status import invalid
 
 PLATFORM = "tensorflow"
 """The one platform that is served."""
@@ -84,7 +83,7 @@ def text_to_model_configs(text: str) -> list[ModelConfig]:
     try:
         message = text_format.Parse(text, ModelServerConfig())
     except text_format.ParseError as error:
-        raise _invalid(f"Invalid protobuf text of a ModelServerConfig: {error}") from None
+        raise invalid(f"Invalid protobuf text of a ModelServerConfig: {error}") from None
     return message_to_model_configs(message)
 
 
@@ -96,7 +95,7 @@ def message_to_model_configs(config: Any) -> list[ModelConfig]:
             path is not absolute, or a platform is missing.
     """
     if config.WhichOneof("config") != "model_config_list":
-        raise _invalid(
+        raise invalid(
             "ServerModelConfig type not supported by HandleReloadConfigRequest. "
             "Only ModelConfigList is currently supported"
         )
@@ -119,30 +118,30 @@ def check_transition(old: Iterable[ModelConfig], new: Sequence[ModelConfig]) -> 
     for config in new:
         before = platforms.get(config.name, config.platform)
         if config.platform != before:
-            raise _invalid(
+            raise invalid(
                 f"Illegal to change a model's platform. For model {config.name} platform was "
                 f"{before} and new platform requested is {config.platform}"
             )
     for config in new:
         if config.platform != PLATFORM:
-            raise _invalid(f"Model {config.name} requests unsupported platform {config.platform}")
+            raise invalid(f"Model {config.name} requests unsupported platform {config.platform}")
 
 
 def _check_names(names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if not name:
-            raise _invalid("A model in the config list has no name; requests could not ask for it")
+            raise invalid("A model in the config list has no name; requests could not ask for it")
         if name in seen:
-            raise _invalid(f"Illegal to list model {name} multiple times in config list")
+            raise invalid(f"Illegal to list model {name} multiple times in config list")
         seen.add(name)
 
 
 def _check_path(name: str, path: str) -> None:
     if "://" in path:
-        raise _invalid(f"Model {name}: base_path {path} is no local folder; this server reads none")
+        raise invalid(f"Model {name}: base_path {path} is no local folder; this server reads none")
     if not path.startswith("/"):
-        raise _invalid(
+        raise invalid(
             f"Expected model {name} to have an absolute path or URI; got base_path()={path}"
         )
 
@@ -177,16 +176,12 @@ def _message_to_platform(model: Any) -> str:
             "Prefer ModelServerConfig::model_platform."
         )
         if model.model_platform:
-            raise _invalid(f"Illegal setting both {fields[0]} and {fields[1]}{ending}")
+            raise invalid(f"Illegal setting both {fields[0]} and {fields[1]}{ending}")
         if model.model_type not in _MODEL_TYPES:
-            raise _invalid(
+            raise invalid(
                 f"ModelServerConfig::model_type choice {model.model_type} not supported{ending}"
             )
         return _MODEL_TYPES[model.model_type]
     if not model.model_platform:
-        raise _invalid(f"Illegal setting neither {fields[0]} nor {fields[1]}{ending}")
+        raise invalid(f"Illegal setting neither {fields[0]} nor {fields[1]}{ending}")
     return str(model.model_platform)
-
-
-def _invalid(text: str) -> WireError:
-    return WireError(grpc.StatusCode.INVALID_ARGUMENT, text)

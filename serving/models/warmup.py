@@ -21,7 +21,7 @@ from formats.model_folder import WARMUP_FILE
 from formats.tfrecord import load_tfrecord
 from serving.answering.interfaces import Runnable
 from serving.wire.messages import PredictionLog
-from serving.wire.status import WireError
+from serving.wire.status import WireError, invalid
 
 MAX_RECORDS = 1000
 
@@ -55,7 +55,7 @@ def replay_warmup(
     try:
         for record in load_tfrecord(path):
             if count == MAX_RECORDS:
-                raise _invalid(
+                raise invalid(
                     f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}"
                 )
             request = _record_to_request(record, path)
@@ -77,13 +77,9 @@ def _record_to_request(record: bytes, path: Path) -> Any:
         log = PredictionLog.FromString(record)
     except DecodeError:
         shown = record[:_SHOWN_BYTES]
-        raise _invalid(f"Failed to parse warmup record: {shown!r} from {path}") from None
+        raise invalid(f"Failed to parse warmup record: {shown!r} from {path}") from None
     kind = log.WhichOneof("log_type")
     if kind != "predict_log":
         number = PredictionLog.DESCRIPTOR.fields_by_name[kind].number if kind else 0
         raise WireError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {number}")
     return log.predict_log.request
-
-
-def _invalid(text: str) -> WireError:
-    return WireError(grpc.StatusCode.INVALID_ARGUMENT, text)

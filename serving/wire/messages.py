@@ -80,6 +80,9 @@ PredictionLog = _message("tensorflow.serving.PredictionLog")
 DataType = _POOL.FindEnumTypeByName("tensorflow.DataType")
 """The enum's descriptor: `DataType.values_by_name["DT_STRING"].number`."""
 
+SIGNATURE_FIELD = "signature_def"
+"""The one metadata field that GetModelMetadata has."""
+
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
 

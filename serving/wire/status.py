@@ -23,3 +23,8 @@ class WireError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+def invalid(text: str) -> WireError:
+    """Make the error of a request that can never succeed as it stands."""
+    return WireError(grpc.StatusCode.INVALID_ARGUMENT, text)

@@ -27,10 +27,8 @@ from tests.serving.canned_server import (
     make_signature,
 )
 
-UNAVAILABLE, NOT_FOUND = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND
-INVALID, EXHAUSTED = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED
+NOT_FOUND, INVALID = grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT
 LATEST = "Servable not found for request: Latest(detector)"
-QUEUE = "Run() timeout exceeded while waiting in batching queue"
 
 
 pytestmark = pytest.mark.usefixtures("short_pauses")
