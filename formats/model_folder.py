@@ -34,6 +34,20 @@ def save_manifest(folder: Path) -> None:
     save_json(folder / MANIFEST_FILE, {"files": files})
 
 
+def load_identity(folder: Path) -> str:
+    """Tell a version's bytes from others under the same number: SHA-256 of its manifest.
+
+    A server of ours sends it with its answers.
+
+    Raises:
+        InputError: the folder has no manifest.
+    """
+    try:
+        return file_to_sha256(folder / MANIFEST_FILE)
+    except FileNotFoundError:
+        raise InputError(f"{folder / MANIFEST_FILE}: missing; export the model anew") from None
+
+
 def load_manifest(folder: Path) -> list[dict[str, Any]] | None:
     """Read a folder's manifest: path, size and sha256 of each file; None where there is none.
 

@@ -36,10 +36,12 @@ def main() -> None:
     """Read the section, load the checkpoint, export."""
     params = load_section("export", ExportParams)
     config, model, record = load_trained(CHECKPOINT)
+    info = record | {
+        "version": params.version,
+        "score_threshold": config.task.model.detection_generator.pre_nms_score_threshold,
+    }
     with folder_written_aside(DETECTOR / str(params.version)) as folder:
-        export_saved_model(
-            model_to_inference(config, model), record | {"version": params.version}, folder
-        )
+        export_saved_model(model_to_inference(config, model), info, folder)
     print(f"export: {DETECTOR / str(params.version)}")
 
 

@@ -28,12 +28,14 @@ def test_writes_what_the_readme_promises(built: Any) -> None:
         "data/tfrecord/train/train-00000-of-00001.tfrecord",
         "models/checkpoint/experiment.yaml",
         "models/detector/1/saved_model.pb",
+        "reports/evaluate/model.json",
         "reports/evaluate/report.md",
         "reports/verify/report.md",
         "reports/train/plots/metrics/train/loss.tsv",
     ):
         assert (built.path / name).is_file(), name
     assert json.loads((version / "assets.extra/manifest.json").read_text())["files"]
+    assert b'"score_threshold": 0.05' in (version / "saved_model.pb").read_bytes(), "in model_info"
     metrics = json.loads((built.path / "reports/evaluate/metrics.json").read_text())
     assert 0 <= metrics["AP50"] <= 1
     assert 0 <= metrics["mask_AP50"] <= 1, "polygons everywhere, so auto is Mask R-CNN"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from formats.model_folder import save_manifest
+from formats.model_folder import load_identity, save_manifest
 from serving.calls.errors import ModelNotFound, UnsupportedModel, VersionNotLoaded
 from serving.client import DetectorClient
 from tests.orientations import upright_to_stored
@@ -114,13 +114,13 @@ def test_pictures_without_objects_have_none(client: DetectorClient) -> None:
     assert len(client.detect(file.getvalue())) == 0
 
 
-def test_models_say_what_they_are(client: DetectorClient) -> None:
+def test_models_say_what_they_are(client: DetectorClient, base: Path) -> None:
     model = client.describe()
     assert model.class_names == {1: "C1", 2: "C2", 3: "C3"}
     assert model.info is not None
     assert model.info["model"] == "red"
     assert model.has_masks
-    assert model.identity
+    assert model.identity == load_identity(base / "1")
     answer = client.answer(draw())
     assert (answer.version, answer.identity) == (model.version, model.identity)
     assert answer.server_seconds is not None

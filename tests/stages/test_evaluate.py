@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -15,6 +16,7 @@ from ruamel.yaml import YAML
 from detector.scoring import score
 from formats.errors import InputError
 from formats.files import save_json
+from formats.model_folder import MANIFEST_FILE, save_manifest
 from stages import evaluate
 from tests.red_detector import draw_picture, save_red_detector
 
@@ -26,7 +28,9 @@ RED, GREEN, BLUE = 1, 2, 3
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_red_detector(tmp_path_factory.mktemp("model") / "1")
+    folder = save_red_detector(tmp_path_factory.mktemp("model") / "1")
+    save_manifest(folder)
+    return folder
 
 
 @pytest.fixture
@@ -107,6 +111,21 @@ def test_measures_what_the_model_finds(repository: Path) -> None:
     }  # fmt: skip
     truth = json.loads((repository / "data/coco/test.json").read_text())
     assert metrics["AP"] == pytest.approx(score(truth, results, "bbox").summary["AP"], abs=1e-6)
+
+
+def test_says_which_model_was_measured(repository: Path) -> None:
+    evaluate.main()
+    manifest = (repository / "models/detector/1" / MANIFEST_FILE).read_bytes()
+    assert load(repository, "model.json") == {
+        "version": 1, "identity": hashlib.sha256(manifest).hexdigest()
+    }  # fmt: skip
+
+
+def test_a_model_without_a_manifest_is_an_error(repository: Path) -> None:
+    (repository / "models/detector/1" / MANIFEST_FILE).unlink()
+    with pytest.raises(InputError, match=r"manifest\.json: missing; export the model anew"):
+        evaluate.main()
+    assert not (repository / "reports/evaluate").exists()
 
 
 def test_draws_the_worst_pictures_first(repository: Path) -> None:
