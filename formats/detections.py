@@ -20,6 +20,7 @@ from formats.masks import (
     crop_to_rle,
     polygons_to_crop,
     probabilities_to_crop,
+    rle_to_crop,
 )
 
 BOXES, SCORES, CLASSES = "detection_boxes", "detection_scores", "detection_classes"
@@ -195,6 +196,48 @@ def detections_to_coco(detections: Detections, image_id: int) -> list[dict[str, 
     return results
 
 
+def results_to_detections(
+    results: Sequence[Mapping[str, Any]], width: int, height: int
+) -> Detections:
+    """Read one picture's COCO results; the other way of `detections_to_coco`.
+
+    They have masks where every result has one.
+
+    Args:
+        results: Of one picture, in any order.
+        width: Of the upright picture, in pixels.
+        height: Of the upright picture, in pixels.
+
+    Raises:
+        InputError: a result is not one, or does not fit the picture.
+    """
+    try:
+        ordered = sorted(results, key=lambda result: -float(result["score"]))
+        masks = None
+        if ordered and all("segmentation" in result for result in ordered):
+            masks = tuple(rle_to_crop(result["segmentation"]) for result in ordered)
+        return Detections(
+            width,
+            height,
+            _bboxes_to_corners([result["bbox"] for result in ordered], width, height),
+            np.array([result["score"] for result in ordered], np.float32),
+            np.array([result["category_id"] for result in ordered], np.int32),
+            masks,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"not COCO results of a picture of {width} x {height}: {error}") from None
+
+
+def _bboxes_to_corners(
+    bboxes: Sequence[Sequence[float]], width: int, height: int
+) -> NDArray[np.float32]:
+    """COCO's x, y, width, height -> xmin, ymin, xmax, ymax in the picture."""
+    sides = np.array(bboxes, np.float64).reshape(-1, 4)
+    corners = np.concatenate([sides[:, :2], sides[:, :2] + sides[:, 2:]], axis=1)
+    inside: NDArray[np.float32] = np.clip(corners, 0, [width, height] * 2).astype(np.float32)
+    return inside
+
+
 def annotations_to_detections(
     annotations: Sequence[Mapping[str, Any]], width: int, height: int
 ) -> Detections:
@@ -202,15 +245,13 @@ def annotations_to_detections(
 
     They have masks where every annotation has polygons.
     """
-    bboxes = np.array([a["bbox"] for a in annotations], np.float64).reshape(-1, 4)
-    corners = np.concatenate([bboxes[:, :2], bboxes[:, :2] + bboxes[:, 2:]], axis=1)
     masks = None
     if annotations and all(a.get("segmentation") for a in annotations):
         masks = tuple(polygons_to_crop(a["segmentation"], width, height) for a in annotations)
     return Detections(
         width,
         height,
-        np.clip(corners, 0, [width, height] * 2).astype(np.float32),
+        _bboxes_to_corners([a["bbox"] for a in annotations], width, height),
         np.ones(len(annotations), np.float32),
         np.array([a["category_id"] for a in annotations], np.int32),
         masks,

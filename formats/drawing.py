@@ -11,6 +11,7 @@ import io
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Literal, get_args
 
 import matplotlib as mpl
 import numpy as np
@@ -18,6 +19,7 @@ import supervision as sv
 from PIL import Image, ImageDraw, ImageFont
 
 from formats.detections import Detections
+from formats.label_map import class_name
 from formats.masks import MaskCrop
 
 FONT = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
@@ -26,8 +28,15 @@ FONT = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 MARK = "\N{BALLOT X}"
 """Stands before the label of an object that deserves a look."""
 
+Layer = Literal["boxes", "masks", "labels"]
+"""What can be drawn of an object."""
+
+ALL_LAYERS: frozenset[Layer] = frozenset(get_args(Layer))
+
 _SHORTEST, _LONGEST = 720, 1280  # pixels of a drawn picture's longer side
 _MASK_OPACITY = 0.4
+_FAINT = 0.35  # of what is faded
+_THIN, _THICK = 2, 4  # pixels of an outline
 _LONGEST_NAME = 32  # characters
 _TEXT, _CAPTION = 14, 18  # pixels
 _INK, _PAPER = (32, 33, 36), (255, 255, 255)
@@ -71,7 +80,7 @@ def detections_to_labels(
     labels = []
     for i in range(len(detections)):
         class_id = int(detections.class_ids[i])
-        name = names.get(class_id, f"class {class_id}")
+        name = class_name(names, class_id)
         if len(name) > _LONGEST_NAME:
             name = name[: _LONGEST_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
         score = f" {detections.scores[i]:.2f}" if scores else ""
@@ -80,7 +89,13 @@ def detections_to_labels(
 
 
 def draw_detections(
-    picture: Image.Image, detections: Detections, labels: Sequence[str]
+    picture: Image.Image,
+    detections: Detections,
+    labels: Sequence[str],
+    *,
+    layers: Collection[Layer] = ALL_LAYERS,
+    highlight: int | None = None,
+    faded: Collection[int] = (),
 ) -> Image.Image:
     """Draw masks (where there are some), boxes and labels over a picture.
 
@@ -88,6 +103,9 @@ def draw_detections(
         picture: Upright, of the size that the detections name.
         detections: The objects; the surest are drawn last, on top.
         labels: One for each object. They are moved apart where they would overlap.
+        layers: What is drawn of each object.
+        highlight: Place of the one object to look at: all others are faded.
+        faded: Places of objects that are drawn faintly, without a label.
 
     Returns:
         RGB, enlarged or reduced so that the longer side is of 720 to 1280 pixels.
@@ -97,30 +115,73 @@ def draw_detections(
             f"picture: expected {detections.width} x {detections.height} pixels as its detections "
             f"say, got {picture.width} x {picture.height}"
         )
+    scene = picture_to_scene(picture)
+    return draw_on_scene(scene, detections, labels, layers=layers, highlight=highlight, faded=faded)
+
+
+def picture_to_scene(picture: Image.Image) -> Image.Image:
+    """Bring a picture to the size that is drawn on: RGB, the longer side of 720 to 1280 pixels."""
     longer = max(picture.size)
     scale = min(max(longer, _SHORTEST), _LONGEST) / longer
     width, height = (max(1, round(side * scale)) for side in picture.size)
-    scene = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-    if not len(detections):
-        return scene
-    # Last drawn is on top: the surest must not be covered by the others.
-    shown = _to_supervision(detections, width, height)[::-1]
-    colors, text_colors = _palettes(int(detections.class_ids.max()) + 1)
-    if shown.mask is not None:
-        scene = sv.MaskAnnotator(colors, opacity=_MASK_OPACITY).annotate(scene, shown)
-        scene = sv.PolygonAnnotator(colors, thickness=2).annotate(scene, shown)
-    thickness = 2 if shown.mask is None else 1
-    scene = sv.BoxAnnotator(colors, thickness=thickness).annotate(scene, shown)
-    writer = sv.RichLabelAnnotator(
-        colors,
-        text_color=text_colors,
-        font_path=str(FONT),
-        font_size=_TEXT,
-        text_padding=3,
-        smart_position=True,
-    )
-    drawn: Image.Image = writer.annotate(scene, shown, list(labels)[::-1])
+    return picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+
+
+def draw_on_scene(
+    scene: Image.Image,
+    detections: Detections,
+    labels: Sequence[str],
+    *,
+    layers: Collection[Layer] = ALL_LAYERS,
+    highlight: int | None = None,
+    faded: Collection[int] = (),
+) -> Image.Image:
+    """Draw on what `picture_to_scene` made of the detections' picture. See `draw_detections`."""
+    places = range(len(detections))
+    strong = [i for i in places if i not in faded] if highlight is None else [highlight]
+    faint = [i for i in places if i not in strong]
+    drawn = scene.copy()
+    if faint:
+        # An outline cannot be translucent by itself, so that all of them are blended.
+        shapes = frozenset(layers) - {"labels"}
+        layer = _draw(scene.copy(), detections.select(faint), None, shapes, _THIN)
+        drawn = Image.blend(drawn, layer, _FAINT)
+    if strong:
+        chosen = [labels[i] for i in strong]
+        thickness = _THIN if highlight is None else _THICK
+        drawn = _draw(drawn, detections.select(strong), chosen, layers, thickness)
     return drawn
+
+
+def _draw(
+    scene: Image.Image,
+    detections: Detections,
+    labels: Sequence[str] | None,
+    layers: Collection[Layer],
+    thickness: int,
+) -> Image.Image:
+    """Draw some objects; boxes around masks are thinner than those that stand alone."""
+    # Last drawn is on top: the surest must not be covered by the others.
+    shown = _to_supervision(detections, *scene.size)[::-1]
+    colors, text_colors = _palettes(int(detections.class_ids.max()) + 1)
+    has_masks = shown.mask is not None and "masks" in layers
+    if has_masks:
+        scene = sv.MaskAnnotator(colors, opacity=_MASK_OPACITY).annotate(scene, shown)
+        scene = sv.PolygonAnnotator(colors, thickness=thickness).annotate(scene, shown)
+    if "boxes" in layers:
+        outline = max(1, thickness // 2) if has_masks else thickness
+        scene = sv.BoxAnnotator(colors, thickness=outline).annotate(scene, shown)
+    if "labels" in layers and labels is not None:
+        writer = sv.RichLabelAnnotator(
+            colors,
+            text_color=text_colors,
+            font_path=str(FONT),
+            font_size=_TEXT,
+            text_padding=3,
+            smart_position=True,
+        )
+        scene = writer.annotate(scene, shown, list(labels)[::-1])
+    return scene
 
 
 def _to_supervision(detections: Detections, width: int, height: int) -> sv.Detections:

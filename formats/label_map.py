@@ -7,7 +7,7 @@ parser, so that a file from elsewhere (comments, double quotes, other fields) is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -109,3 +109,8 @@ def _label_map_class() -> type[Any]:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("formats.LabelMap"))
+
+
+def class_name(names: Mapping[int, str], class_id: int) -> str:
+    """Say what a class is called; by its number where nothing names it."""
+    return names.get(class_id, f"class {class_id}")

@@ -11,7 +11,7 @@ is (x + 0.5, y + 0.5). So a box is as wide as xmax - xmin.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,6 +135,20 @@ def crop_to_rle(crop: MaskCrop, width: int, height: int) -> dict[str, Any]:
     counts = np.diff(edges, prepend=0, append=width * height).tolist()
     encoded = coco_masks.frPyObjects({"size": [height, width], "counts": counts}, height, width)
     return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
+
+
+def rle_to_crop(rle: Mapping[str, Any]) -> MaskCrop:
+    """Decode COCO's compressed RLE of a whole picture; the other way of `crop_to_rle`.
+
+    Raises:
+        InputError: it is no such RLE.
+    """
+    try:
+        x, y, columns, rows = (int(edge) for edge in coco_masks.toBbox(dict(rle)))
+        pixels = coco_masks.decode(dict(rle))[y : y + rows, x : x + columns]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"not COCO's compressed RLE of a mask ({error!r})") from None
+    return MaskCrop(x, y, np.ascontiguousarray(pixels).astype(np.bool_))
 
 
 def polygons_to_crop(polygons: Sequence[Sequence[float]], width: int, height: int) -> MaskCrop:

@@ -13,6 +13,9 @@ from formats.errors import InputError
 
 ImageColumn = Literal["cdn_file_url", "image_url"]
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection")."""
+
 # An annotation cell holds all objects of an image; csv's own limit is 131,072 characters.
 csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
 

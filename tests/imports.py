@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("stages", "formats", "detector", "serving", "app", "bench")
+PACKAGES = ("stages", "formats", "detector", "serving", "app", "tools", "bench")
 
 
 def module_path(name: str) -> Path | None:

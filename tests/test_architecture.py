@@ -18,7 +18,8 @@ ALLOWED = {
     "serving": {"serving", "formats"},
     "app": {"app", "serving", "formats"},
     "stages": {"stages", "detector", "serving", "formats"},
-    "bench": {"bench", "stages", "detector", "serving", "formats"},
+    "tools": {"tools", "app", "serving", "formats"},
+    "bench": {"bench", "tools", "app", "stages", "detector", "serving", "formats"},
 }
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 MODULES = sorted(
@@ -45,6 +46,9 @@ def test_imports_go_one_way(path: Path) -> None:
         assert "official" not in imported_packages(path), "Model Garden stays in detector/"
     if package == "formats":
         assert "tensorflow" not in imported_packages(path), "formats/ is light to import"
+    if package == "app":
+        heavy = {"tensorflow", "tensorflow_serving", "dvc"} & imported_packages(path)
+        assert not heavy, "the page holds no model and takes no lock"
     if package == "serving" and path.name not in ("saved_model.py", "declarations.py"):
         heavy = {"tensorflow", "tensorflow_serving"} & imported_packages(path)
         assert not heavy, "clients are light to import"

@@ -119,6 +119,12 @@ def paths_to_pictures(
     return listed
 
 
+def names_to_pictures(names: Iterable[str]) -> list[Picture]:
+    """List pictures whose bytes came without a file, by the names that their users gave."""
+    unique = _UniqueNames()
+    return [_path_to_picture(Path(name), Path(name), unique, None) for name in names]
+
+
 def _path_to_picture(
     path: Path, relative: Path, names: _UniqueNames, prefix: str | None
 ) -> Picture:

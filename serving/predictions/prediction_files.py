@@ -32,6 +32,7 @@ from formats.errors import InputError
 from formats.files import folder_written_aside, save_json, save_text
 from formats.rhymes import ANNOTATION_COLUMN
 from formats.rhymes_writing import IMAGE_COLUMNS, Dialect
+from formats.table import FORMULA_STARTS
 from serving.predictions.picture_list import IMAGES, Failure
 from serving.predictions.prediction_outputs import Outputs
 from serving.predictions.ranking import Uncertainty, most_uncertain_first
@@ -44,9 +45,6 @@ PICTURES, JSON, FAILURES, RUN = "pictures", "json", "failures.csv", "prediction.
 
 _FOLDERS = (IMAGES, PICTURES, JSON)
 _OURS = {*_FOLDERS, ANNOTATIONS, CATEGORIES, COCO_RESULTS, COCO_IMAGES, FAILURES, RUN}
-
-# A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection").
-_FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 @dataclass
@@ -207,7 +205,7 @@ def prediction_folder(out: Path) -> Iterator[PredictionWriter]:
 
 def _no_formula(file: str) -> str:
     """Name the same file by a path that no spreadsheet runs."""
-    return f"./{file}" if file.startswith(_FORMULA_STARTS) else file
+    return f"./{file}" if file.startswith(FORMULA_STARTS) else file
 
 
 def _save_csv(path: Path, rows: Iterable[Sequence[str]]) -> None:

@@ -14,6 +14,7 @@ from formats.detections import (
     annotations_to_detections,
     detections_to_coco,
     outputs_to_detections,
+    results_to_detections,
 )
 from formats.errors import InputError
 from formats.masks import MaskCrop
@@ -253,3 +254,35 @@ class TestCoco:
         truth = annotations_to_detections(annotations, 100, 50)
         assert len(truth) == len(annotations)
         assert truth.masks is None
+
+
+@pytest.mark.parametrize("with_masks", [False, True])
+def test_coco_results_are_read_as_they_were_written(with_masks: bool) -> None:
+    found = make_detections(3, with_masks=with_masks)
+    results = detections_to_coco(found, 7)
+    read = results_to_detections(results[::-1], found.width, found.height)
+    np.testing.assert_allclose(read.boxes, found.boxes, atol=2e-4)
+    np.testing.assert_array_equal(read.scores, found.scores)
+    np.testing.assert_array_equal(read.class_ids, found.class_ids)
+    assert (read.masks is None) == (not with_masks)
+    for i in range(len(found) if with_masks else 0):
+        np.testing.assert_array_equal(read.dense_mask(i), found.dense_mask(i))
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param({"bbox": [0, 0, 1, 1], "score": 0.5}, id="no class"),
+        pytest.param({"bbox": [0, 0, 1], "score": 0.5, "category_id": 1}, id="three numbers"),
+        pytest.param({"bbox": [50, 50, 5, 5], "score": 0.5, "category_id": 1}, id="outside"),
+        pytest.param({"bbox": [0, 0, 1, 1], "score": 7, "category_id": 1}, id="score"),
+        pytest.param({"bbox": [0, 0, 1, 1], "score": "x", "category_id": 1}, id="text"),
+    ],
+)
+def test_what_is_no_result_is_an_error(result: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="not COCO results of a picture of 20 x 10"):
+        results_to_detections([result], 20, 10)
+
+
+def test_no_results_are_no_detections() -> None:
+    assert len(results_to_detections([], 20, 10)) == 0

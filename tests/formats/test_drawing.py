@@ -17,7 +17,9 @@ from formats.drawing import (
     class_color,
     detections_to_labels,
     draw_detections,
+    draw_on_scene,
     picture_to_png,
+    picture_to_scene,
     side_by_side,
 )
 from formats.masks import MaskCrop
@@ -166,3 +168,54 @@ def test_caption_stays_in_its_place() -> None:
     joined = np.asarray(side_by_side(panel, panel, ("T" * 300, "t"), "C" * 500))
     assert (joined[:, -12:] == 255).all()
     assert (joined[36:70, 12 + 720 : 12 + 720 + 12] == 255).all()
+
+
+BOXES = ([50.0, 50, 250, 250], [400.0, 300, 700, 500])
+
+
+def draw_options(**options: Any) -> np.ndarray:
+    picture = Image.new("RGB", (800, 600), GREY)
+    found = make_detections(*BOXES)
+    return np.asarray(draw_detections(picture, found, ["one", "two"], **options))
+
+
+def test_layers_are_drawn_alone() -> None:
+    everything, boxes = draw_options(), draw_options(layers={"boxes"})
+    labels, nothing = draw_options(layers={"labels"}), draw_options(layers=set())
+    assert (nothing == GREY).all()
+    assert count(everything, 1) > count(boxes, 1) > 4 * 190
+    assert 0 < count(labels, 1) < count(everything, 1)
+
+
+def test_masks_are_a_layer() -> None:
+    crops = tuple(MaskCrop(int(x), int(y), np.ones((60, 60), np.bool_)) for x, y, _, _ in BOXES)
+    found = make_detections(*BOXES, masks=crops)
+    picture = Image.new("RGB", (800, 600), GREY)
+    drawn = np.asarray(draw_detections(picture, found, ["", ""], layers={"masks"}))
+    assert (drawn[80, 80] != GREY).any(), "inside the mask"
+    assert (drawn[200, 200] == GREY).all(), "inside the box alone"
+    without = np.asarray(draw_detections(picture, found, ["", ""], layers={"boxes"}))
+    assert (without[80, 80] == GREY).all()
+
+
+@pytest.mark.parametrize("options", [{"highlight": 1}, {"faded": {0}}], ids=["highlight", "faded"])
+def test_what_is_faded_is_seen_faintly(options: dict[str, Any]) -> None:
+    drawn, usual = draw_options(**options), draw_options()
+    assert count(drawn, 1) == 0
+    assert (drawn[50:250, 50:252] != GREY).any(), "but it is there"
+    assert count(drawn, 2) >= count(usual, 2)
+
+
+def test_the_highlighted_one_has_a_thicker_box() -> None:
+    thick, thin = draw_options(highlight=1, layers={"boxes"}), draw_options(layers={"boxes"})
+    assert count(thick, 2) > 1.5 * count(thin, 2)
+
+
+def test_a_scene_is_drawn_on_as_its_picture_is() -> None:
+    picture = Image.effect_noise((2000, 1500), 60)
+    found = make_detections([100, 100, 900, 900], width=2000, height=1500)
+    scene = picture_to_scene(picture)
+    before = scene.tobytes()
+    drawn = draw_on_scene(scene, found, ["one"])
+    assert drawn.tobytes() == draw_detections(picture, found, ["one"]).tobytes()
+    assert scene.tobytes() == before, "the scene can be drawn on again"

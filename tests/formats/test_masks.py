@@ -21,6 +21,7 @@ from formats.masks import (
     polygons_to_crop,
     probabilities_to_crop,
     rings_to_coco,
+    rle_to_crop,
 )
 
 
@@ -296,3 +297,28 @@ class TestPolygonsToCrop:
 def test_crop_checks_itself(x: int, pixels: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MaskCrop(x, 0, pixels)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rle_is_read_as_it_was_written(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    pixels = random.random((random.integers(1, 30), random.integers(1, 40))) < random.random()
+    crop = MaskCrop(int(random.integers(0, 20)), int(random.integers(0, 20)), pixels)
+    read = rle_to_crop(crop_to_rle(crop, 64, 50))
+    expected = crop_to_dense(crop, 64, 50)
+    np.testing.assert_array_equal(crop_to_dense(read, 64, 50), expected)
+    assert read.pixels.size <= crop.pixels.size, "no larger than it need be"
+
+
+@pytest.mark.parametrize(
+    "rle",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"size": [4, 4]}, id="no counts"),
+        pytest.param({"size": "4x4", "counts": "04"}, id="no size"),
+        pytest.param({"size": [4, 4], "counts": [1, 2]}, id="uncompressed"),
+    ],
+)
+def test_what_is_no_rle_is_an_error(rle: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="not COCO's compressed RLE"):
+        rle_to_crop(rle)

@@ -1,0 +1,1 @@
+"""The page: what the model sees, for people who would rather look than read."""

@@ -1,0 +1,124 @@
+"""What was found -> files to take away: those that `python -m serving.predict` writes.
+
+One code writes both, so that a page's zip is an export that the pipeline reads, too.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from app.backend import Found
+from app.display import Display
+from app.picture import Picture
+from formats.rhymes_writing import Dialect, check_names
+from serving.calls.description import ServedModel
+from serving.predictions.picture_list import Failure, names_to_pictures
+from serving.predictions.prediction_files import ANNOTATIONS, Rank, prediction_folder
+from serving.predictions.prediction_outputs import (
+    Loaded,
+    Outputs,
+    OutputSettings,
+    detections_to_outputs,
+)
+
+FOLDER = "predictions"
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was found in some pictures by one version.
+
+    Attributes:
+        model: The version.
+        found: Each picture and what was found in it, by the user's order.
+        failures: Pictures without an answer, and why.
+        display: What of it is wanted: score and classes.
+    """
+
+    model: ServedModel
+    found: Sequence[tuple[Picture, Found]]
+    failures: Sequence[Failure]
+    display: Display
+
+    @property
+    def dialect(self) -> Dialect:
+        """Of the CSV: polygons where the model gives masks."""
+        return "polygons" if self.model.has_masks else "boxes"
+
+
+def picture_to_json(picture: Picture, results: Results) -> str:
+    """Make the prediction JSON of one picture, as the platform loads it.
+
+    Raises:
+        InputError: a class has no name.
+    """
+    chosen = replace(results, found=[pair for pair in results.found if pair[0] is picture])
+    (outputs,) = _outputs(chosen, is_drawn=False, is_copied=False)
+    return outputs.prediction
+
+
+def results_to_csv(results: Results, rank: Rank) -> bytes:
+    """Make the pre-annotation CSV of all pictures.
+
+    Raises:
+        InputError: a class has no name, or one that no export can name.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        return (_save(Path(folder), results, rank, with_pictures=False) / ANNOTATIONS).read_bytes()
+
+
+def results_to_zip(results: Results, rank: Rank) -> bytes:
+    """Pack the whole folder of predictions: pictures, drawings, JSON, COCO, CSV.
+
+    Raises:
+        InputError: as `results_to_csv`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        saved = _save(Path(folder), results, rank, with_pictures=True)
+        archive = Path(folder, "archive.zip")
+        # Pictures do not shrink.
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+            for path in sorted(saved.rglob("*")):
+                file.write(path, path.relative_to(saved.parent))
+        return archive.read_bytes()
+
+
+def _save(parent: Path, results: Results, rank: Rank, *, with_pictures: bool) -> Path:
+    out = parent / FOLDER
+    names = results.model.class_names
+    check_names(names)
+    with prediction_folder(out) as writer:
+        writer.failures += results.failures
+        for outputs in _outputs(results, is_drawn=with_pictures, is_copied=with_pictures):
+            writer.add(outputs)
+        run = _about(results) | {
+            "score": results.display.score,
+            "dialect": results.dialect,
+            "rank": rank,
+            "complete": not results.failures,
+        }
+        writer.finish([names[i] for i in sorted(names)], results.dialect, rank, run)
+    return out
+
+
+def _about(results: Results) -> dict[str, object]:
+    model = results.model
+    return {"model": model.name, "version": model.version, "identity": model.identity}
+
+
+def _outputs(results: Results, *, is_drawn: bool, is_copied: bool) -> Iterator[Outputs]:
+    settings = OutputSettings(
+        results.model.class_names, results.dialect, results.display.score, is_drawn, _about(results)
+    )
+    listed = names_to_pictures(picture.name for picture, _ in results.found)
+    pairs = zip(listed, results.found, strict=True)
+    for number, (named, (picture, found)) in enumerate(pairs, start=1):
+        yield detections_to_outputs(
+            Loaded(replace(named, is_copied=is_copied), number, picture.data, picture.upright),
+            results.display.of_classes(found.detections),
+            settings,
+        )

@@ -1,0 +1,46 @@
+"""A picture that a user gave to the page, proved to be one."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from formats.errors import InputError
+from formats.images import UprightImage, check_image
+from serving.calls.errors import BadImage
+from serving.wire.image_limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture to look at.
+
+    Attributes:
+        name: By which its user knows it; may hold anything, see `app.plain_text`.
+        digest: SHA-256 of its file.
+        data: The bytes of its file.
+        upright: The same picture as detectors see it.
+    """
+
+    name: str
+    digest: str
+    data: bytes = field(repr=False)
+    upright: UprightImage = field(repr=False)
+
+
+def bytes_to_picture(name: str, data: bytes) -> Picture:
+    """Check a file's bytes and bring the picture upright.
+
+    Raises:
+        BadImage: it is no picture, or too large a one, saying which.
+    """
+    try:
+        upright = check_image(
+            data,
+            max_bytes=MAX_IMAGE_BYTES,
+            max_pixels=MAX_IMAGE_PIXELS,
+            keep=frozenset({"JPEG", "PNG"}),
+        )
+    except InputError as error:
+        raise BadImage(f"{name}: {error}") from None
+    return Picture(name, hashlib.sha256(data).hexdigest(), data, upright)

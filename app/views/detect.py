@@ -1,0 +1,214 @@
+"""Detect: drop a picture, see what the model sees in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from app import backend
+from app.backend import Found
+from app.detecting import detect_all
+from app.display import Display, choose_display, draw, model_floor, show_drawn
+from app.downloads import FOLDER, Results, picture_to_json, results_to_csv, results_to_zip
+from app.notices import explained
+from app.picture import Picture
+from app.picture_source import choose_pictures
+from app.plain_text import plain
+from app.tables import choose_row, count_classes, detections_to_table
+from app.version_picker import choose_version
+from formats.detections import Detections
+from formats.drawing import detections_to_labels
+from serving.calls.description import ServedModel
+from serving.calls.errors import ServingError
+from serving.predictions.picture_list import Failure
+from serving.predictions.prediction_files import Rank
+from serving.predictions.ranking import detections_to_uncertainty, most_uncertain_first
+
+_KEY = "detect"
+_MOST_NAMED = 5
+
+
+def show() -> None:
+    """Show the view."""
+    st.title("What the model sees", anchor=False)
+    with explained():
+        pictures = choose_pictures(_KEY)
+        if not pictures:
+            return
+        _show_results(pictures)
+
+
+def _show_results(pictures: Sequence[Picture]) -> None:
+    main, side = st.columns([3, 2], gap="medium")
+    with side, explained():
+        version = choose_version(_KEY)
+        model = backend.describe(version)
+        display = choose_display(
+            model.class_names, has_masks=model.has_masks, key=_KEY, floor=model_floor(model)
+        )
+        with main:
+            answers = detect_all(pictures, version)
+        results, gone = _sort(pictures, answers, model, display)
+        if results.found:
+            with main:
+                place = _choose_one(results) if len(pictures) > 1 else 0
+            _show_one(results, place, main)
+        with main:
+            _show_failures(results.failures)
+        if gone is not None:
+            raise gone
+
+
+def _sort(
+    pictures: Sequence[Picture],
+    answers: Sequence[Found | ServingError],
+    model: ServedModel,
+    display: Display,
+) -> tuple[Results, ServingError | None]:
+    """Part answers from errors; return the error of a server that is gone by itself."""
+    found: list[tuple[Picture, Found]] = []
+    failures: list[Failure] = []
+    gone = None
+    for picture, answer in zip(pictures, answers, strict=True):
+        if isinstance(answer, Found):
+            found.append((picture, answer))
+        else:
+            failures.append(Failure(picture.name, str(answer)))
+            if isinstance(answer, backend.NOT_READY):
+                gone = answer
+    if gone is not None and not found:
+        raise gone
+    return Results(model, found, failures, display), gone
+
+
+def _choose_one(results: Results) -> int:
+    """Show a table of all pictures; return the place of the one to look at."""
+    by_doubt = st.toggle(
+        "Least certain first",
+        key=f"{_KEY} order",
+        help="First the pictures in which the model hesitates most: those are worth annotating.",
+    )
+    doubts = [detections_to_uncertainty(found.detections) for _, found in results.found]
+    order = most_uncertain_first(doubts) if by_doubt else list(range(len(doubts)))
+    table = pd.DataFrame(
+        {
+            "Picture": [results.found[i][0].name for i in order],
+            "Objects": [len(_shown(results, i)) for i in order],
+            "Doubt": [doubts[i].highest for i in order],
+        }
+    )
+    key = f"pictures {hash(tuple(results.found[i][0].digest for i in order))}"
+    chosen = choose_row(
+        table,
+        key,
+        fractions={"Doubt": "How close the model's second choice comes to its first, at worst."},
+        height=min(38 * len(table) + 40, 240),
+    )
+    return order[chosen or 0]
+
+
+def _shown(results: Results, place: int) -> Detections:
+    return results.display.choose(results.found[place][1].detections)
+
+
+def _show_one(results: Results, place: int, main: st.delta_generator.DeltaGenerator) -> None:
+    picture, found = results.found[place]
+    names, display = results.model.class_names, results.display
+    shown = _shown(results, place)
+    count = f"{len(shown)} object{'' if len(shown) == 1 else 's'}"
+    st.subheader(f"{count} in {plain(picture.name, 40)}", anchor=False)
+    hidden = len(found.detections) - len(shown)
+    st.caption(
+        f"{_timing(found)}{f' {hidden} more are hidden by the choice above.' if hidden else ''}"
+    )
+    table = detections_to_table(shown, names)
+    objects, classes, files = st.tabs(["Objects", "Per class", "Download"])
+    with objects:
+        chosen = choose_row(
+            table,
+            f"objects {picture.digest} {results.model.version} {display}",
+            fractions={"Score": "How sure the model is."},
+        )
+        st.caption("Choose a row to see its object in the picture.")
+    with classes:
+        st.dataframe(count_classes(shown, names), hide_index=True)
+    with files:
+        _offer_files(results, place)
+    with main:
+        labels = detections_to_labels(shown, names)
+        show_drawn(picture, shown, labels, layers=display.layers, highlight=chosen)
+
+
+def _timing(found: Found) -> str:
+    total = 1000 * found.seconds
+    if found.server_seconds is None:
+        return f"Answered in {total:.0f} ms."
+    inside = 1000 * found.server_seconds
+    return (
+        f"Answered in {total:.0f} ms: {inside:.0f} in the server, {total - inside:.0f} on the way."
+    )
+
+
+def _offer_files(results: Results, place: int) -> None:
+    picture, shown = results.found[place][0], _shown(results, place)
+    display, names = results.display, results.model.class_names
+    stem = picture.name.rpartition(".")[0] or picture.name
+    st.caption("Files hold what is shown: the score and the classes chosen above count.")
+    st.download_button(
+        "Annotated picture (JPEG)",
+        lambda: draw(picture, shown, detections_to_labels(shown, names), layers=display.layers),
+        f"{stem}_annotated.jpg",
+        "image/jpeg",
+        on_click="ignore",
+        icon=":material/image:",
+    )
+    st.download_button(
+        "Prediction (Rhymes JSON)",
+        lambda: picture_to_json(picture, results),
+        f"{stem}.json",
+        "application/json",
+        on_click="ignore",
+        icon=":material/data_object:",
+    )
+    if len(results.found) > 1:
+        _offer_all(results)
+
+
+def _offer_all(results: Results) -> None:
+    st.divider()
+    count = len(results.found)
+    is_ranked = st.toggle("Least certain pictures first in the CSV", value=True, key=f"{_KEY} rank")
+    rank: Rank = "uncertain" if is_ranked else "input"
+    st.download_button(
+        f"Pre-annotations of {count} pictures (CSV)",
+        lambda: results_to_csv(results, rank),
+        f"{FOLDER}.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/table:",
+        help="For the annotators: an export of the platform, with the model's objects in it.",
+    )
+    st.download_button(
+        f"All of {count} pictures (zip)",
+        lambda: results_to_zip(results, rank),
+        f"{FOLDER}.zip",
+        "application/zip",
+        on_click="ignore",
+        icon=":material/folder_zip:",
+        help="Pictures, drawings, JSON, COCO and CSV: a folder that raw.export may name.",
+    )
+
+
+def _show_failures(failures: Sequence[Failure]) -> None:
+    if not failures:
+        return
+    lines = [f"- {plain(each.file, 60)}: {plain(each.reason, 400)}" for each in failures]
+    if len(lines) > _MOST_NAMED:
+        lines[_MOST_NAMED:] = [f"- and {len(lines) - _MOST_NAMED} more"]
+    st.warning(
+        f"{len(failures)} picture{'' if len(failures) == 1 else 's'} without an answer:\n\n"
+        + "\n".join(lines),
+        icon=":material/warning:",
+    )
