@@ -11,7 +11,7 @@ import streamlit as st
 if (_ROOT := str(Path(__file__).resolve().parent.parent)) not in sys.path:
     sys.path.insert(0, _ROOT)
 
-from app.views import detect
+from app.views import data, detect
 
 
 def main() -> None:
@@ -25,6 +25,7 @@ def main() -> None:
         [
             st.Page(detect.show, title="Detect", icon=":material/search:", url_path="detect",
                     default=True),
+            st.Page(data.show, title="Data", icon=":material/photo_library:", url_path="data"),
         ],
         position="top",
     )  # fmt: skip

@@ -18,6 +18,7 @@ import streamlit as st
 
 from formats.coco import CocoAnnotation, CocoImage, load_coco
 from formats.errors import InputError
+from formats.files import file_to_sha256
 
 COCO, IMAGES = Path("data/coco"), Path("data/images")
 CONVERSION, LOCK = COCO / "report.json", Path("dvc.lock")
@@ -98,6 +99,15 @@ def load_split(name: str) -> Split:
     return _load_split(str(path), _stamp(path), name)
 
 
+def load_digest(path: Path) -> str:
+    """SHA-256 of a file, taken anew when the file has changed.
+
+    Raises:
+        MissingFile: it is not there.
+    """
+    return _load_digest(str(path), _stamp(path))
+
+
 def load_image(image: CocoImage) -> bytes:
     """Read the file of an image of a split.
 
@@ -142,6 +152,14 @@ def _load_table(path: str, stamp: Stamp) -> pd.DataFrame:  # noqa: ARG001 - part
     for column in table.columns.difference(list(_TEXT)):
         table[column] = pd.to_numeric(table[column], errors="coerce")
     return table
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _load_digest(path: str, stamp: Stamp) -> str:  # noqa: ARG001 - part of the key
+    try:
+        return file_to_sha256(Path(path))
+    except FileNotFoundError:
+        raise MissingFile(Path(path)) from None
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)

@@ -11,7 +11,7 @@ from formats.files import save_json, save_text
 from formats.rhymes import ITEM_REASONS, Reason
 from formats.splits import SPLITS
 
-_MEANINGS = {
+MEANINGS = {
     Reason.NO_IDENTIFICATIONS: "rows that nobody annotated: no `identifications` in the cell",
     Reason.BAD_CELL: "rows whose cell is neither JSON nor a Python literal of the known form",
     Reason.IMAGE_FAILED: "rows whose image could not be fetched (the report of `fetch` says why)",
@@ -25,6 +25,7 @@ _MEANINGS = {
     Reason.OUTSIDE_IMAGE: "objects that lie outside the image",
     Reason.DUPLICATE_ITEM: "objects that stand twice on one image, counted once (not an error)",
 }
+"""What each reason means, in the plural."""
 
 _LABELS = 50
 
@@ -108,7 +109,7 @@ def _items_line(tally: Tally) -> str:
 
 def _reasons_table(tally: Tally) -> str:
     rows = [
-        (f"`{reason}`", tally.dropped[reason], _MEANINGS[reason], tally.first_rows(reason))
+        (f"`{reason}`", tally.dropped[reason], MEANINGS[reason], tally.first_rows(reason))
         for reason in Reason
         if tally.dropped[reason]
     ]

@@ -3,7 +3,7 @@
 models/detector/<version>/, data/coco/test.json and data/images/ -> reports/evaluate/:
     metrics.json             figures by COCO's definition, fractions of 0 to 1, null is undefined
     report.md                the same to read, with the classes and pictures that went worst
-    model.json               which model was measured: its version, and its identity (manifest)
+    model.json               which model was measured (version, identity) and on which test.json
     detections.json          all detections as COCO results
     images/<rank>_<image>.png   truth beside detections, the worst picture first
     plots/precision_recall.csv, plots/mask_precision_recall.csv   means of the classes
@@ -37,7 +37,13 @@ from formats.coco import Coco, CocoAnnotation, CocoImage, load_coco
 from formats.detections import Detections, detections_to_coco
 from formats.drawing import picture_to_png
 from formats.errors import InputError
-from formats.files import folder_written_aside, save_bytes, save_json, save_text
+from formats.files import (
+    file_to_sha256,
+    folder_written_aside,
+    save_bytes,
+    save_json,
+    save_text,
+)
 from formats.model_folder import load_identity
 from formats.params import load_section, section
 from formats.picture_name import image_to_name
@@ -86,7 +92,7 @@ def main() -> None:
     thresholds = Thresholds(params.picture_score, params.confusion_score, params.confusion_iou)
     evaluation = evaluate_results(truth, results, detector.has_masks, thresholds)
     with folder_written_aside(REPORT) as folder:
-        save_json(folder / "model.json", folder_to_identity(detector.folder))
+        save_json(folder / "model.json", describe_measured(detector.folder))
         save_results(folder / "detections.json", results)
         save_evaluation(folder, evaluation)
         drawn = save_pictures(folder / "images", detector, truth, evaluation, params.pictures)
@@ -94,9 +100,13 @@ def main() -> None:
     print(f"evaluate: {evaluation_to_headline(evaluation)}; see {REPORT / 'report.md'}")
 
 
-def folder_to_identity(folder: Path) -> dict[str, int | str]:
-    """Say which version was measured, and which bytes."""
-    return {"version": int(folder.name), "identity": load_identity(folder)}
+def describe_measured(folder: Path) -> dict[str, int | str]:
+    """Say which version was measured, and the hashes of its bytes and of the truth."""
+    return {
+        "version": int(folder.name),
+        "identity": load_identity(folder),
+        "test_sha256": file_to_sha256(TEST),
+    }
 
 
 def check_classes(detector: ExportedDetector, truth: Coco) -> None:

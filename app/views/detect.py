@@ -32,7 +32,7 @@ _MOST_NAMED = 5
 
 def show() -> None:
     """Show the view."""
-    st.title("What the model sees", anchor=False)
+    st.header("What the model sees", anchor=False)
     with explained():
         pictures = choose_pictures(_KEY)
         if not pictures:

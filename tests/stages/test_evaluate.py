@@ -116,9 +116,12 @@ def test_measures_what_the_model_finds(repository: Path) -> None:
 def test_says_which_model_was_measured(repository: Path) -> None:
     evaluate.main()
     manifest = (repository / "models/detector/1" / MANIFEST_FILE).read_bytes()
+    truth = (repository / "data/coco/test.json").read_bytes()
     assert load(repository, "model.json") == {
-        "version": 1, "identity": hashlib.sha256(manifest).hexdigest()
-    }  # fmt: skip
+        "version": 1,
+        "identity": hashlib.sha256(manifest).hexdigest(),
+        "test_sha256": hashlib.sha256(truth).hexdigest(),
+    }
 
 
 def test_a_model_without_a_manifest_is_an_error(repository: Path) -> None:

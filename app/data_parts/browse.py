@@ -1,0 +1,148 @@
+"""Browse a split: truth over the picture, predictions beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app import backend
+from app.agreement import Side, legend, show_sides
+from app.display import DEFAULT_SCORE, Display, choose_display, show_drawn
+from app.notices import explained
+from app.picture import bytes_to_picture
+from app.plain_text import plain
+from app.predictions import load_measured, saved_detections, served_detections
+from app.repository import Split, load_image, load_split
+from app.version_picker import choose_version
+from formats.coco import CocoImage
+from formats.detections import Detections, annotations_to_detections
+from formats.drawing import detections_to_labels
+from formats.matching import Matching, match_detections
+from formats.picture_name import image_to_name
+
+_EVERY, _EMPTY = 0, -1  # in the place of a class id
+_PLACE = "data place"
+_TRUTH, _REPORT, _SERVED = "Truth alone", "Report's predictions", "Served model's predictions"
+_NAMED = 8
+
+
+def show(name: str) -> None:
+    """Show the part for a split."""
+    split = load_split(name)
+    images = _filter(split)
+    if not images:
+        st.info("No picture of this split fits. Choose another class or another name.")
+        return
+    image = images[_choose_place(len(images))]
+    beside = st.segmented_control(
+        "Beside it",
+        [_TRUTH, _REPORT, _SERVED] if name == "test" else [_TRUTH, _SERVED],
+        default=_TRUTH,
+        required=True,
+        key=f"data beside {name}",
+        label_visibility="collapsed",
+    )
+    with explained():
+        if beside == _TRUTH:
+            _show_truth(split, image)
+        else:
+            _show_beside(split, image, is_served=beside == _SERVED)
+    _name_neighbours(images)
+
+
+def _filter(split: Split) -> list[CocoImage]:
+    """The pictures that the user's filters leave."""
+    left, right = st.columns(2)
+    choices = {_EVERY: "any class", **split.names, _EMPTY: "no object"}
+    class_id = left.selectbox(
+        "Pictures with", list(choices), format_func=choices.__getitem__, key="data class"
+    )
+    text = right.text_input("Name contains", key="data name").casefold()
+    return [
+        image
+        for image in split.images.values()
+        if _holds(split, image["id"], class_id) and text in image_to_name(image).casefold()
+    ]
+
+
+def _holds(split: Split, image_id: int, class_id: int) -> bool:
+    if class_id == _EVERY:
+        return True
+    truth = split.truth(image_id)
+    if class_id == _EMPTY:
+        return not truth
+    return any(annotation["category_id"] == class_id for annotation in truth)
+
+
+def _choose_place(count: int) -> int:
+    """Step through the pictures; return the place of the one to show."""
+    state = st.session_state
+    state[_PLACE] = min(max(state.get(_PLACE, 1), 1), count)
+
+    def step(by: int) -> None:
+        state[_PLACE] = (state[_PLACE] - 1 + by) % count + 1
+
+    back, number, forth = st.columns([1, 2, 1], vertical_alignment="bottom")
+    back.button(
+        "Previous", icon=":material/arrow_back:", on_click=step, args=(-1,), width="stretch"
+    )
+    number.number_input(f"Picture, 1 to {count}", 1, count, key=_PLACE)
+    forth.button("Next", icon=":material/arrow_forward:", on_click=step, args=(1,), width="stretch")
+    return int(state[_PLACE]) - 1
+
+
+def _show_truth(split: Split, image: CocoImage) -> None:
+    picture = bytes_to_picture(image_to_name(image), load_image(image))
+    truth = annotations_to_detections(split.truth(image["id"]), image["width"], image["height"])
+    st.markdown(f"**{plain(picture.name)}**: {_count(truth)}")
+    show_drawn(picture, truth, detections_to_labels(truth, split.names, scores=False))
+
+
+def _show_beside(split: Split, image: CocoImage, *, is_served: bool) -> None:
+    picture = bytes_to_picture(image_to_name(image), load_image(image))
+    truth = annotations_to_detections(split.truth(image["id"]), image["width"], image["height"])
+    if is_served:
+        version = choose_version("data")
+        names, found = backend.describe(version).class_names, served_detections(image, version)
+    else:
+        version, names, found = load_measured().version, split.names, saved_detections(image)
+    display = _controls(names, has_masks=found.masks is not None)
+    shown = display.choose(found)
+    matching = match_detections(display.of_classes(truth), shown)
+    st.markdown(f"**{plain(picture.name)}**: {_verdict(matching)}")
+    show_sides(
+        picture,
+        Side("Truth", display.of_classes(truth), split.names, has_scores=False),
+        Side(f"Version {version}", shown, names),
+        matching,
+        layers=display.layers,
+        is_agreement_faded=False,
+    )
+    st.caption(legend(is_agreement_faded=False))
+
+
+def _controls(names: dict[int, str], *, has_masks: bool) -> Display:
+    with st.expander(f"Score, classes, layers (from {DEFAULT_SCORE} up at first)"):
+        return choose_display(names, has_masks=has_masks, key="data")
+
+
+def _count(truth: Detections) -> str:
+    if not len(truth):
+        return "nothing in it"
+    return f"{len(truth)} object{'' if len(truth) == 1 else 's'}"
+
+
+def _verdict(matching: Matching) -> str:
+    told = [f"{len(matching.same)} found"]
+    told += [f"{len(matching.left_only)} missed"] if matching.left_only else []
+    told += [f"{len(matching.confused)} taken for another class"] if matching.confused else []
+    told += [f"{len(matching.right_only)} invented"] if matching.right_only else []
+    return ", ".join(told)
+
+
+def _name_neighbours(images: Sequence[CocoImage]) -> None:
+    place = int(st.session_state[_PLACE]) - 1
+    following = [image_to_name(image) for image in images[place + 1 : place + 1 + _NAMED]]
+    if following:
+        st.caption("Next: " + plain(", ".join(following), 300))

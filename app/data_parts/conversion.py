@@ -1,0 +1,98 @@
+"""What became of the export: read, kept, dropped, and why."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.notices import explained
+from app.plain_text import plain
+from app.repository import CONVERSION, load_json, load_table
+from formats.conversion_report import MEANINGS
+from formats.rhymes import Reason
+
+_INDEX = Path("data/export/index.csv")
+
+
+def show() -> None:
+    """Show the part."""
+    report = load_json(CONVERSION)
+    _show_totals(report)
+    for warning in report["warnings"]:
+        st.warning(plain(warning, 600), icon=":material/warning:")
+    _show_dropped(report["dropped"])
+    if report["unknown_labels"]:
+        st.subheader("Labels that are no class", anchor=False)
+        labels = report["unknown_labels"]
+        st.dataframe(
+            pd.DataFrame({"Label": list(labels), "Objects": list(labels.values())}),
+            hide_index=True,
+        )
+    with explained():
+        _show_failed()
+
+
+def _show_totals(report: dict[str, Any]) -> None:
+    rows, items = report["rows"], report["items"]
+    figures = (
+        ("Rows read", rows["read"], f"{rows['kept']:,} kept"),
+        ("Objects read", items["read"], f"{items['kept']:,} kept"),
+        ("Objects dropped", items["dropped"], f"{items['clipped']:,} cut at the picture's edge"),
+    )
+    for column, (label, value, note) in zip(st.columns(len(figures)), figures, strict=True):
+        column.metric(label, f"{value:,}", note, delta_color="off", delta_arrow="off")
+
+
+def _show_dropped(dropped: dict[str, dict[str, Any]]) -> None:
+    st.subheader("What was left out", anchor=False)
+    happened = {Reason(code): each for code, each in dropped.items() if each["count"]}
+    if not happened:
+        st.success("Nothing was left out.", icon=":material/check:")
+        return
+    table = pd.DataFrame(
+        {
+            "Count": [each["count"] for each in happened.values()],
+            "What": [MEANINGS[reason] for reason in happened],
+            "First rows": [", ".join(map(str, each["rows"][:10])) for each in happened.values()],
+        }
+    )
+    st.dataframe(table, hide_index=True)
+    st.caption("Rows are numbered as in a spreadsheet: the header is row 1.")
+    st.download_button(
+        "All rows, with the reason (CSV)",
+        lambda: _rows_to_csv(happened),
+        "left_out.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/table:",
+    )
+
+
+def _rows_to_csv(happened: dict[Reason, dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("row", "reason", "meaning"))
+    writer.writerows(
+        sorted(
+            (row, str(reason), MEANINGS[reason])
+            for reason, each in happened.items()
+            for row in each["rows"]
+        )
+    )
+    return text.getvalue()
+
+
+def _show_failed() -> None:
+    index = load_table(_INDEX)
+    failed = index[index["error"] != ""]
+    if not len(failed):
+        return
+    st.subheader("Pictures that could not be had", anchor=False)
+    st.dataframe(
+        pd.DataFrame({"Picture": failed["image"], "Why": failed["error"]}), hide_index=True
+    )

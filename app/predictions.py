@@ -1,0 +1,94 @@
+"""Predictions to hold against the truth: those of the report, or of the served model."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from app import backend
+from app.picture import bytes_to_picture
+from app.repository import COCO, EVALUATION, Split, load_digest, load_image, load_json
+from formats.coco import CocoImage
+from formats.detections import Detections, results_to_detections
+from formats.errors import InputError
+from formats.label_errors import Judged
+from formats.picture_name import image_to_name
+
+DETECTIONS, MEASURED = EVALUATION / "detections.json", EVALUATION / "model.json"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Which model a report is about.
+
+    Attributes:
+        version: Its number.
+        identity: What tells its bytes from others under the same number.
+    """
+
+    version: int
+    identity: str
+
+
+def load_measured() -> Measured:
+    """Read which model the evaluation measured.
+
+    Raises:
+        MissingFile: there is no evaluation.
+        InputError: it is about other data than data/coco/test.json holds now.
+    """
+    told = load_json(MEASURED)
+    if told["test_sha256"] != load_digest(COCO / "test.json"):
+        raise InputError(
+            f"{EVALUATION} is about another test split than {COCO / 'test.json'} holds now; "
+            "run make repro"
+        )
+    return Measured(told["version"], told["identity"])
+
+
+def saved_detections(image: CocoImage) -> Detections:
+    """What the measured model found in a picture of the test split, of whatever score.
+
+    Raises:
+        MissingFile: there is no evaluation.
+        InputError: it is about other data, or broken.
+    """
+    load_measured()
+    results = _group(load_digest(DETECTIONS), load_json(DETECTIONS)).get(image["id"], [])
+    return results_to_detections(results, image["width"], image["height"])
+
+
+def served_detections(image: CocoImage, version: int) -> Detections:
+    """What a served version finds in a picture of a split, of whatever score.
+
+    Raises:
+        MissingFile: the picture is not there.
+        ServingError: there is no answer.
+        InputError: the model's picture is of another size than the split says.
+    """
+    picture = bytes_to_picture(image_to_name(image), load_image(image))
+    return backend.detect(picture, version).detections
+
+
+def judge_saved(split: Split) -> list[Judged]:
+    """Every picture of the test split with what the measured model found in it.
+
+    Raises:
+        MissingFile: there is no evaluation.
+        InputError: it is about other data, or broken.
+    """
+    return [
+        Judged(image, split.truth(image["id"]), saved_detections(image))
+        for image in split.images.values()
+    ]
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _group(digest: str, _results: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:  # noqa: ARG001
+    grouped: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for result in _results:
+        grouped[result["image_id"]].append(result)
+    return dict(grouped)

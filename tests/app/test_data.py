@@ -1,0 +1,273 @@
+"""The view Data, with only the wire faked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from formats.files import save_json
+from tests.app.conftest import View
+from tests.app.wire import CLASSES, ColorServer
+from tests.coco_factory import CocoFactory
+from tests.serving.fake_client import encode_picture
+
+RED, GREEN, BLUE = (1, (10, 10, 20, 20)), (2, (50, 10, 20, 20)), (3, (90, 50, 20, 20))
+Object = tuple[int, tuple[int, int, int, int]]
+HOSTILE = "<img src=x onerror=alert(1)> ![](http://host.invalid/x.png)"
+
+
+def save_split(
+    folder: Path, name: str, *pictures: list[Object], names: tuple[str, ...] = CLASSES
+) -> CocoFactory:
+    """A split whose truth is what its pictures show."""
+    factory = CocoFactory(folder / "data/images", list(names))
+    for number, objects in enumerate(pictures):
+        image = factory.add_image(120, 80, encode_picture(*objects, encoding="PNG"))
+        factory.images[-1]["source"] = f"images/{name}_{number}.png"
+        assert image == number + 1
+        for class_id, box in objects:
+            factory.add_object([float(value) for value in box], class_id)
+    factory.save(folder / f"data/coco/{name}.json")
+    return factory
+
+
+def save_evaluation(folder: Path, *results: tuple[int, int, Any, float]) -> None:
+    """What a model found: image, class, (x, y, width, height), score."""
+    found = [
+        {"image_id": image, "category_id": c, "bbox": list(map(float, box)), "score": score}
+        for image, c, box, score in results
+    ]
+    save_json(folder / "reports/evaluate/detections.json", found)
+    truth = (folder / "data/coco/test.json").read_bytes()
+    measured = {
+        "version": 7,
+        "identity": "0" * 64,
+        "test_sha256": hashlib.sha256(truth).hexdigest(),
+    }
+    save_json(folder / "reports/evaluate/model.json", measured)
+
+
+def check(app: AppTest) -> AppTest:
+    assert not app.exception
+    return app
+
+
+def told(app: AppTest) -> str:
+    kinds = (app.markdown, app.caption, app.info, app.warning, app.error, app.success)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def choose(app: AppTest, key: str, value: Any) -> AppTest:
+    app.segmented_control(key=key).set_value(value)
+    return check(app.run())
+
+
+def test_nothing_there_yet(folder: Path, open_view: View) -> None:
+    app = check(open_view("data"))
+    for part in ("Pictures", "Likely label errors", "Classes", "Export"):
+        choose(app, "data part", part)
+        assert [code.value for code in app.code] == ["make repro"], part
+    save_split(folder, "test", [RED])
+    choose(app, "data part", "Pictures")
+    assert "1 object" in told(app)
+
+
+def test_stepping_through_a_split(folder: Path, open_view: View) -> None:
+    save_split(folder, "test", [RED], [], [RED, GREEN])
+    app = check(open_view("data"))
+    assert "test\\_0\\.png**: 1 object" in told(app)
+    app.button[1].click().run()
+    assert "test\\_1\\.png**: nothing in it" in told(app)
+    app.button[0].click().run()
+    app.button[0].click().run()
+    assert "test\\_2\\.png**: 2 objects" in told(app), "around the beginning"
+    app.number_input[0].set_value(2).run()
+    assert "test\\_1\\.png" in told(check(app))
+    assert len(app.image) == 1
+
+
+@pytest.mark.parametrize(
+    ("class_id", "text", "shown", "count"),
+    [
+        pytest.param(2, "", "test\\_2", 1, id="a class"),
+        pytest.param(-1, "", "test\\_1", 1, id="no object"),
+        pytest.param(0, "T_1", "test\\_1", 1, id="by name"),
+        pytest.param(1, "", "test\\_0", 2, id="several"),
+    ],
+)
+def test_filters(
+    folder: Path, open_view: View, class_id: int, text: str, shown: str, count: int
+) -> None:
+    save_split(folder, "test", [RED], [], [RED, GREEN])
+    app = check(open_view("data"))
+    app.number_input[0].set_value(3).run()
+    app.selectbox(key="data class").set_value(class_id)
+    app.text_input(key="data name").set_value(text)
+    check(app.run())
+    assert app.number_input[0].max == count
+    app.number_input[0].set_value(1).run()
+    assert f"**{shown}" in told(app)
+
+
+def test_a_filter_that_leaves_nothing(folder: Path, open_view: View) -> None:
+    save_split(folder, "test", [RED])
+    app = check(open_view("data"))
+    app.selectbox(key="data class").set_value(3).run()
+    assert "No picture of this split fits" in told(check(app))
+
+
+def test_what_the_report_missed_and_invented(folder: Path, open_view: View) -> None:
+    save_split(folder, "test", [RED, GREEN, BLUE])
+    save_evaluation(
+        folder, (1, 1, RED[1], 0.9), (1, 1, GREEN[1], 0.8), (1, 2, (70, 50, 10, 10), 0.7),
+        (1, 3, (0, 0, 5, 5), 0.2),
+    )  # fmt: skip
+    app = check(open_view("data"))
+    choose(app, "data beside test", "Report's predictions")
+    assert "1 found, 1 missed, 1 taken for another class, 1 invented" in told(app)
+    assert "Version 7" in told(app)
+    assert len(app.image) == 2
+    app.slider[0].set_value(0.1).run()
+    assert "2 invented" in told(check(app))
+
+
+def test_a_report_on_other_data_is_refused(folder: Path, open_view: View) -> None:
+    save_split(folder, "test", [RED])
+    save_evaluation(folder)
+    save_split(folder, "test", [RED, GREEN])
+    app = choose(check(open_view("data")), "data beside test", "Report's predictions")
+    assert "another test split" in told(app)
+
+
+def test_the_served_model_beside_any_split(
+    folder: Path, open_view: View, wire: ColorServer
+) -> None:
+    save_split(folder, "train", [RED, GREEN])
+    app = choose(check(open_view("data")), "data split", "train")
+    assert not wire.asked
+    choose(app, "data beside train", "Served model's predictions")
+    assert "1 found, 1 missed" in told(app), "version 2 is blind to green"
+    app.slider[0].set_value(0.9).run()
+    assert wire.predictions() == 1
+
+
+def test_no_server_for_the_served_model(
+    folder: Path, open_view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVING_ADDRESS", "127.0.0.1:9")
+    save_split(folder, "train", [RED])
+    app = choose(check(open_view("data")), "data split", "train")
+    choose(app, "data beside train", "Served model's predictions")
+    assert "No model server answers" in told(app)
+
+
+def test_label_errors_of_the_test_split(folder: Path, open_view: View) -> None:
+    save_split(folder, "test", [RED], [GREEN])
+    save_evaluation(
+        folder, (1, 1, RED[1], 0.9), (2, 1, GREEN[1], 0.8), (2, 3, BLUE[1], 0.95)
+    )  # fmt: skip
+    app = choose(check(open_view("data")), "data part", "Likely label errors")
+    table = app.dataframe[0].value
+    assert table["Problem"].tolist() == ["object without a label", "label of another class"]
+    assert table["Model says"].tolist() == ["BLUE", "RED"]
+    assert len(app.image) == 2
+
+
+def test_a_split_without_label_errors(folder: Path, open_view: View) -> None:
+    save_split(folder, "test", [RED])
+    save_evaluation(folder, (1, 1, RED[1], 0.9))
+    app = choose(check(open_view("data")), "data part", "Likely label errors")
+    assert "No label of this split is contradicted" in told(app)
+
+
+def test_label_errors_of_train_are_asked_for_on_demand(
+    folder: Path, open_view: View, wire: ColorServer
+) -> None:
+    factory = save_split(folder, "train", [RED], [RED, BLUE], [BLUE])
+    factory.annotations[1]["category_id"] = 2  # what is red is labelled green
+    factory.save(folder / "data/coco/train.json")
+    app = choose(check(open_view("data")), "data part", "Likely label errors")
+    choose(app, "data split", "train")
+    assert wire.predictions() == 0
+    app.button[0].click().run()
+    assert wire.predictions() == 3
+    table = check(app).dataframe[0].value
+    assert table["Problem"].tolist()[0] == "label of another class"
+    assert table["Picture"].tolist()[0] == "train_1.png"
+    app.run()
+    assert wire.predictions() == 3
+
+
+REPORT: dict[str, Any] = {
+    "rows": {"read": 10, "kept": 8},
+    "items": {"read": 30, "kept": 25, "clipped": 2, "dropped": 5},
+    "dropped": {
+        "empty_box": {"count": 4, "rows": [2, 5]},
+        "bad_cell": {"count": 2, "rows": [3, 9]},
+        "no_label": {"count": 0, "rows": []},
+    },
+    "classes": {
+        "train": {"RED": 9, HOSTILE: 0, "NA": 1},
+        "val": {"RED": 1, HOSTILE: 1, "NA": 0},
+        "test": {"RED": 2, HOSTILE: 1, "NA": 1},
+    },
+    "images": {"train": 5, "val": 2, "test": 1},
+    "empty_images": {"train": 1, "val": 0, "test": 0},
+    "groups": {"train": 5, "val": 2, "test": 1},
+    "unknown_labels": {HOSTILE: 3},
+    "warnings": [HOSTILE],
+}
+
+
+def test_class_balance(folder: Path, open_view: View) -> None:
+    save_json(folder / "data/coco/report.json", REPORT)
+    app = choose(check(open_view("data")), "data part", "Classes")
+    table = app.dataframe[0].value
+    assert table["Class"].tolist() == ["RED", HOSTILE, "NA"]
+    assert table["all"].tolist() == [12, 2, 2]
+    assert "Not in train" in told(app)
+    assert "Not in val: NA" in told(app)
+    assert "<img" not in told(app)
+    assert "![](" not in told(app)
+
+
+def test_what_was_left_out(folder: Path, open_view: View) -> None:
+    save_json(folder / "data/coco/report.json", REPORT)
+    index = folder / "data/export/index.csv"
+    index.parent.mkdir(parents=True)
+    index.write_text("image,sha256,width,height,error\na.jpg,00,1,1,\nb.jpg,,,,404 <b>gone</b>\n")
+    app = choose(check(open_view("data")), "data part", "Export")
+    left_out, labels, failed = (frame.value for frame in app.dataframe)
+    assert left_out["Count"].tolist() == [4, 2]
+    assert left_out["First rows"].tolist() == ["2, 5", "3, 9"]
+    assert labels.to_dict("records") == [{"Label": HOSTILE, "Objects": 3}]
+    assert failed.to_dict("records") == [{"Picture": "b.jpg", "Why": "404 <b>gone</b>"}]
+    assert "<img" not in told(app)
+
+
+def test_nothing_left_out(folder: Path, open_view: View) -> None:
+    clean = json.loads(json.dumps(REPORT)) | {
+        "dropped": {"empty_box": {"count": 0, "rows": []}}, "unknown_labels": {}, "warnings": []
+    }  # fmt: skip
+    save_json(folder / "data/coco/report.json", clean)
+    app = choose(check(open_view("data")), "data part", "Export")
+    assert "Nothing was left out" in told(app)
+    assert [code.value for code in app.code] == ["make repro"], "index.csv is missing"
+
+
+def test_names_may_hold_anything(folder: Path, open_view: View) -> None:
+    factory = save_split(folder, "test", [RED], names=(HOSTILE, "$x$", "null"))
+    factory.images[0]["source"] = f"images/{HOSTILE}"
+    factory.save(folder / "data/coco/test.json")
+    save_evaluation(folder, (1, 2, RED[1], 0.9))
+    app = check(open_view("data"))
+    assert "<img" not in told(app)
+    choose(app, "data beside test", "Report's predictions")
+    choose(app, "data part", "Likely label errors")
+    assert app.dataframe[0].value["Label"].tolist() == [HOSTILE]
+    assert "<img" not in told(app)
