@@ -11,7 +11,7 @@ import streamlit as st
 if (_ROOT := str(Path(__file__).resolve().parent.parent)) not in sys.path:
     sys.path.insert(0, _ROOT)
 
-from app.views import data, detect
+from app.views import compare, data, detect, model
 
 
 def main() -> None:
@@ -25,7 +25,9 @@ def main() -> None:
         [
             st.Page(detect.show, title="Detect", icon=":material/search:", url_path="detect",
                     default=True),
+            st.Page(compare.show, title="Compare", icon=":material/compare:", url_path="compare"),
             st.Page(data.show, title="Data", icon=":material/photo_library:", url_path="data"),
+            st.Page(model.show, title="Model", icon=":material/monitoring:", url_path="model"),
         ],
         position="top",
     )  # fmt: skip

@@ -26,16 +26,17 @@ _LISTED = 5
 _PICTURES, _PROBLEMS, _ROUND = "pictures", "picture problems", "upload round"
 
 
-def choose_pictures(key: str) -> list[Picture]:
+def choose_pictures(key: str, source: str = FILES) -> list[Picture]:
     """Show the ways to give pictures; return those that were given by the chosen one.
 
     Args:
         key: Of the view.
+        source: The way that is chosen at first.
     """
     source = st.segmented_control(
         "Pictures from",
         [FILES, CAMERA, TEST],
-        default=FILES,
+        default=source,
         required=True,
         key=f"{key} source",
         label_visibility="collapsed",
@@ -47,9 +48,9 @@ def choose_pictures(key: str) -> list[Picture]:
     return _choose_files()
 
 
-def choose_picture(key: str) -> Picture | None:
+def choose_picture(key: str, source: str = FILES) -> Picture | None:
     """As `choose_pictures`, but one of them: None while there is none."""
-    pictures = choose_pictures(key)
+    pictures = choose_pictures(key, source)
     if len(pictures) <= 1:
         return pictures[0] if pictures else None
     place = st.selectbox(

@@ -35,7 +35,7 @@ ALL_LAYERS: frozenset[Layer] = frozenset(get_args(Layer))
 
 _SHORTEST, _LONGEST = 720, 1280  # pixels of a drawn picture's longer side
 _MASK_OPACITY = 0.4
-_FAINT = 0.35  # of what is faded
+_FAINT = 0.5  # of what is faded
 _THIN, _THICK = 2, 4  # pixels of an outline
 _LONGEST_NAME = 32  # characters
 _TEXT, _CAPTION = 14, 18  # pixels

@@ -35,7 +35,7 @@ def scratch_folder(name: str, root: Path = Path()) -> Path:
 
 
 def _main_dvc_folder(own: Path) -> Path:
-    cache = _load_cache_folder(own)
+    cache = load_cache_folder(own)
     if cache.parent.name == ".dvc" and cache.parent.is_dir():
         return cache.parent
     for parent in own.parents:
@@ -44,8 +44,15 @@ def _main_dvc_folder(own: Path) -> Path:
     return own
 
 
-def _load_cache_folder(dvc: Path) -> Path:
-    """Return DVC's cache folder as the repository configures it; importing dvc takes a second."""
+def load_cache_folder(dvc: Path) -> Path:
+    """Return DVC's cache folder as the repository configures it; importing dvc takes a second.
+
+    Args:
+        dvc: the repository's `.dvc`, resolved.
+
+    Raises:
+        InputError: the configuration is broken.
+    """
     for name in ("config.local", "config"):
         path = dvc / name
         if not path.is_file():

@@ -1,0 +1,138 @@
+"""How good the measured model is: figures, curves, what is taken for what, the worst pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.charts import heat_map, lines
+from app.metrics import AP_IN_WORDS, SHOWN, compare_metrics, number
+from app.notices import explained
+from app.plain_text import plain
+from app.repository import EVALUATION, MissingFile, load_json, load_table
+
+_PLOTS = EVALUATION / "plots"
+_SHOWN_CLASSES = 25
+_SHOWN_PICTURES = 6
+_BACKGROUND = "(background)"
+_MAIN = ("AP", "AP50", "mask_AP", "mask_AP50")
+
+
+def show() -> None:
+    """Show the part."""
+    metrics = load_json(EVALUATION / "metrics.json")
+    _show_headline(metrics)
+    for show_part in (_show_curves, _show_confusion, _show_worst):
+        with explained():
+            show_part()
+    st.subheader("By class", anchor=False)
+    st.dataframe(_classes_to_table(metrics["classes"]), hide_index=True)
+    with st.expander("All figures"):
+        st.dataframe(compare_metrics({"test split": metrics}), hide_index=True)
+
+
+def _show_headline(metrics: dict[str, Any]) -> None:
+    st.caption(f"On {metrics['images']:,} pictures of the test split with {metrics['objects']:,} "
+               "objects, which the training never saw.")  # fmt: skip
+    keys = [key for key in _MAIN if key in metrics]
+    for column, key in zip(st.columns(len(keys)), keys, strict=True):
+        column.metric(SHOWN[key], number(metrics[key]), help=AP_IN_WORDS)
+
+
+def _classes_to_table(classes: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    table = pd.DataFrame({"Class": list(classes)})
+    table["Objects"] = [each["objects"] for each in classes.values()]
+    for key in _MAIN:
+        if any(key in each for each in classes.values()):
+            table[SHOWN[key]] = [each.get(key) for each in classes.values()]
+    return table.sort_values(SHOWN["AP"], kind="stable", na_position="last")
+
+
+def _show_curves() -> None:
+    st.subheader(
+        "Precision and recall", anchor=False,
+        help="Precision: how much of what it finds is right. Recall: how much of what there is it "
+        "finds. One threshold on the score is one point of the curve.",
+    )  # fmt: skip
+    classes = load_table(_PLOTS / "class_precision_recall.csv")
+    chosen = st.multiselect(
+        "Classes", sorted(classes["class"].unique()), placeholder="Mean of all classes",
+        key="model classes",
+    )  # fmt: skip
+    if chosen:
+        shown = classes[classes["class"].isin(chosen) & (classes["iou"] == 0.5)]
+        curve = shown.assign(line=shown["class"] + " (" + shown["kind"] + ")")
+    else:
+        curve = _mean_curves()
+    if curve.empty:
+        st.caption("Undefined: the test split has no objects.")
+        return
+    st.altair_chart(lines(curve, x="recall", y="precision", by="line", domain=(0, 1)))
+
+
+def _mean_curves() -> pd.DataFrame:
+    curves = [
+        pd.DataFrame(
+            {
+                "recall": table["recall"],
+                "precision": table[f"iou{iou}"],
+                "line": f"{kind}, IoU 0.{iou}",
+            }
+        )
+        for kind, name in (("boxes", "precision_recall"), ("masks", "mask_precision_recall"))
+        for table in (load_table(_PLOTS / f"{name}.csv"),)
+        for iou in (50, 75)
+    ]
+    return pd.concat(curves).dropna()
+
+
+def _show_confusion() -> None:
+    st.subheader(
+        "What is taken for what", anchor=False,
+        help=f"Rows: what it is. Columns: what the model says. {_BACKGROUND}: nothing there, or "
+        "nothing found.",
+    )  # fmt: skip
+    counts = load_table(_PLOTS / "confusion_counts.csv")
+    wrong = counts[counts["actual"] != counts["predicted"]]
+    errors = pd.concat([wrong.groupby(side)["count"].sum() for side in ("actual", "predicted")])
+    worst = errors.groupby(level=0).sum().sort_values(ascending=False)
+    names = sorted(set(counts["actual"]) | set(counts["predicted"]))
+    if len(names) > _SHOWN_CLASSES:
+        names = [*worst.index[:_SHOWN_CLASSES]]
+        st.caption(f"The {_SHOWN_CLASSES} classes with most errors.")
+    names.sort(key=lambda name: (name == _BACKGROUND, name))
+    shown = counts[counts["actual"].isin(names) & counts["predicted"].isin(names)]
+    totals = counts.groupby("actual")["count"].sum()
+    shown = shown.assign(share=shown["count"] / shown["actual"].map(totals))
+    st.altair_chart(heat_map(shown, names))
+    if len(wrong):
+        top = wrong.sort_values("count", ascending=False, kind="stable")
+        st.dataframe(
+            top.rename(columns={"actual": "It is", "predicted": "Taken for", "count": "Times"}),
+            hide_index=True,
+        )
+
+
+def _show_worst() -> None:
+    folder = EVALUATION / "images"
+    pictures = sorted(folder.glob("*.png"))
+    if not folder.is_dir():
+        raise MissingFile(folder)
+    if not pictures:
+        return
+    st.subheader("The pictures that went worst", anchor=False)
+    for picture in pictures[:_SHOWN_PICTURES]:
+        _show_picture(picture)
+    if len(pictures) > _SHOWN_PICTURES:
+        st.caption(f"{len(pictures) - _SHOWN_PICTURES} more: {plain(folder)}")
+
+
+def _show_picture(path: Path) -> None:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return  # the stage runs again at this moment
+    st.image(data, width="stretch", alt=f"Truth and detections, {path.stem}")

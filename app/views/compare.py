@@ -1,0 +1,176 @@
+"""Compare: two versions of the model on one picture, and by their figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import backend
+from app.agreement import Side, legend, show_sides
+from app.backend import Found
+from app.display import choose_display, model_floor
+from app.metrics import AP_IN_WORDS, compare_metrics
+from app.notices import explained
+from app.picture import Picture
+from app.picture_source import TEST, choose_picture
+from app.plain_text import plain
+from app.predictions import load_measured
+from app.repository import EVALUATION, MissingFile, load_json
+from app.tables import choose_row
+from app.version_picker import choose_version
+from app.versions import CommonClasses, join_classes
+from formats.errors import InputError
+from formats.matching import IOU, Matching, match_detections
+from serving.calls.description import ServedModel
+
+_KEY = "compare"
+
+
+def show() -> None:
+    """Show the view."""
+    st.header("Two versions, one picture", anchor=False)
+    with explained():
+        picture = choose_picture(_KEY, source=TEST)
+        models = _choose_models()
+        if picture is not None:
+            _show_picture(picture, *models)
+        _show_metrics(*models)
+
+
+def _choose_models() -> tuple[ServedModel, ServedModel]:
+    available = backend.available_versions()
+    left, right = st.columns(2)
+    with left:
+        first = choose_version(f"{_KEY} left", "One version", place=1)
+    with right:
+        second = choose_version(f"{_KEY} right", "The other")
+    if len(available) == 1:
+        st.info(
+            "One version answers. A server has several where several folders lie in the model base "
+            "path and its configuration asks for more than the newest (docs/serving.md).",
+            icon=":material/info:",
+        )
+    return backend.describe(first), backend.describe(second)
+
+
+def _show_picture(picture: Picture, left: ServedModel, right: ServedModel) -> None:
+    common = join_classes(left.class_names, right.class_names)
+    _name_classes(common, left, right)
+    with st.expander("Score, classes, layers"):
+        display = choose_display(
+            common.names,
+            has_masks=left.has_masks or right.has_masks,
+            key=_KEY,
+            floor=max(model_floor(left), model_floor(right)),
+        )
+        is_faded = st.toggle("Fade what both agree on", value=True, key=f"{_KEY} faded")
+    found = backend.detect(picture, left.version), backend.detect(picture, right.version)
+    sides = [
+        Side(
+            f"Version {model.version}: {_timing(each)}",
+            display.choose(common.renumber(each.detections, model.class_names)),
+            common.names,
+        )
+        for model, each in zip((left, right), found, strict=True)
+    ]
+    matching = match_detections(sides[0].detections, sides[1].detections)
+    st.subheader(_verdict(matching), anchor=False)
+    place = st.container()
+    highlight = _choose_difference(picture, sides, matching)
+    with place:
+        show_sides(
+            picture,
+            sides[0],
+            sides[1],
+            matching,
+            layers=display.layers,
+            is_agreement_faded=is_faded,
+            highlight=highlight,
+        )
+        st.caption(legend(is_agreement_faded=is_faded))
+
+
+def _timing(found: Found) -> str:
+    return f"{1000 * found.seconds:.0f} ms"
+
+
+def _verdict(matching: Matching) -> str:
+    same = len(matching.same)
+    agreed = f"They agree on {same} object{'' if same == 1 else 's'}"
+    return f"{agreed}, and differ on {matching.differences}"
+
+
+def _name_classes(common: CommonClasses, left: ServedModel, right: ServedModel) -> None:
+    for model, names in ((left, common.left_only), (right, common.right_only)):
+        if names:
+            st.caption(f"Only version {model.version} knows: {plain(', '.join(names), 400)}")
+
+
+def _choose_difference(
+    picture: Picture, sides: list[Side], matching: Matching
+) -> tuple[int | None, int | None] | None:
+    """Show a table of what differs; return the places of the object that is chosen."""
+    rows: list[tuple[int | None, int | None, float]] = [
+        *((pair.left, pair.right, pair.iou) for pair in matching.confused),
+        *((place, None, 0.0) for place in matching.left_only),
+        *((None, place, 0.0) for place in matching.right_only),
+    ]
+    if not rows:
+        return None
+    table = pd.DataFrame(
+        [
+            {
+                "One says": _says(sides[0], left),
+                "The other says": _says(sides[1], right),
+                "Overlap (IoU)": f"{iou:.2f}" if iou else "",
+            }
+            for left, right, iou in rows
+        ]
+    )
+    digest = hash((picture.digest, matching, tuple(side.title for side in sides)))
+    chosen = choose_row(table, f"differences {digest}")
+    st.caption(
+        f"Objects are the same where their boxes overlap by {IOU:g} or more. Choose a row to see "
+        "its object alone."
+    )
+    return None if chosen is None else rows[chosen][:2]
+
+
+def _says(side: Side, place: int | None) -> str:
+    if place is None:
+        return "nothing there"
+    found = side.detections
+    return f"{side.names[int(found.class_ids[place])]} {found.scores[place]:.2f}"
+
+
+def _show_metrics(left: ServedModel, right: ServedModel) -> None:
+    st.subheader("Figures", anchor=False, help=AP_IN_WORDS)
+    titles = [f"version {left.version}", f"version {right.version}"]
+    if left.version == right.version:
+        titles[1] += " (again)"
+    own = dict(zip(titles, (_validation(left), _validation(right)), strict=True))
+    st.caption("On the validation split, as each version states of its own training:")
+    st.dataframe(compare_metrics(own), hide_index=True)
+    measured = dict(zip(titles, (_test_metrics(left), _test_metrics(right)), strict=True))
+    if any(each is not None for each in measured.values()):
+        st.caption(f"On the test split, by {plain(EVALUATION)}:")
+        st.dataframe(compare_metrics(measured), hide_index=True)
+
+
+def _validation(model: ServedModel) -> Mapping[str, Any] | None:
+    metrics = ((model.info or {}).get("validation") or {}).get("metrics")
+    return metrics if isinstance(metrics, dict) else None
+
+
+def _test_metrics(model: ServedModel) -> Mapping[str, Any] | None:
+    """The report's figures, if it is about these very bytes."""
+    try:
+        if load_measured().identity != model.identity:
+            return None
+        metrics: Mapping[str, Any] = load_json(EVALUATION / "metrics.json")
+    except (MissingFile, InputError):
+        return None
+    return metrics
