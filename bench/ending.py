@@ -19,7 +19,7 @@ _LOAD = 1.0  # seconds before the signal
 _LONG = 0.3  # seconds that a call takes at least, so that many are under way
 _ON_ITS_WAY = 0.1  # seconds that a request may need to get from a busy client to the server
 # CANCELLED is what gRPC says to a call that came in when the server had just stopped taking any.
-_TURNED_AWAY = ("UNAVAILABLE", "CANCELLED")
+TURNED_AWAY = ("UNAVAILABLE", "CANCELLED")
 
 
 class _Call(NamedTuple):
@@ -52,7 +52,7 @@ class Ending(NamedTuple):
             found.append("no call was under way when SIGTERM came, so nothing was shown")
         if set(self.accepted) - {"OK"}:
             found.append(f"calls that were accepted before SIGTERM ended with {self.accepted}")
-        if set(self.late) - {"OK", *_TURNED_AWAY}:
+        if set(self.late) - {"OK", *TURNED_AWAY}:
             found.append(f"calls after SIGTERM ended with {self.late}; expected UNAVAILABLE")
         if self.exit_status:
             found.append(f"the server exited with {self.exit_status} after SIGTERM; expected 0")

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import grpc
 import psutil
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from bench.workspace import ROOT
+from tools.processes import LOOPBACK, Child, free_ports, is_serving, server_command
 
 MODEL = "detector"
 _START, _STOP = 180.0, 60.0  # seconds
-_PAUSE = 0.05
 
 
-class ServerProcess:
+class ServerProcess(Child):
     """A running server.
 
     Attributes:
@@ -32,11 +24,13 @@ class ServerProcess:
         process: its process.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, rest_port: int) -> None:
-        self.process = process
-        self.address = f"127.0.0.1:{port}"
-        self.rest_address = f"127.0.0.1:{rest_port}"
-        self._look = psutil.Process(process.pid)
+    def __init__(self, base: Path, log: Path, flags: Sequence[str]) -> None:
+        port, rest_port = free_ports(2)
+        base_flags = ("--model_name", MODEL, "--model_base_path", str(base.resolve()))
+        super().__init__("the server", server_command(port, rest_port, [*base_flags, *flags]), log)
+        self.address = f"{LOOPBACK}:{port}"
+        self.rest_address = f"{LOOPBACK}:{rest_port}"
+        self._look = psutil.Process(self.process.pid)
 
     def memory(self) -> int:
         """Resident memory in bytes."""
@@ -68,54 +62,6 @@ def running_server(base: Path, log: Path, flags: Sequence[str] = ()) -> Iterator
         log: a file for what it prints.
         flags: more of its flags.
     """
-    port, rest_port = _free_ports(2)
-    command = [
-        sys.executable, "-m", "serving", "--model_name", MODEL,
-        "--model_base_path", str(base.resolve()),
-        "--port", str(port), "--rest_api_port", str(rest_port), *flags,
-    ]  # fmt: skip
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        server = ServerProcess(process, port, rest_port)
-        _wait_until_serving(server, log)
+    with ServerProcess(base, log, flags) as server:
+        server.wait_until(lambda: is_serving(server.address), _START)
         yield server
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(_STOP)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(_STOP)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, as the system picks them."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def _wait_until_serving(server: ServerProcess, log: Path) -> None:
-    deadline = time.monotonic() + _START
-    with grpc.insecure_channel(server.address) as channel:
-        health = health_pb2_grpc.HealthStub(channel)
-        while True:
-            if server.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the server did not start:\n{log.read_text()}")
-            try:
-                answer = health.Check(health_pb2.HealthCheckRequest(), timeout=5)
-            except grpc.RpcError:
-                answer = None
-            if answer and answer.status == health_pb2.HealthCheckResponse.SERVING:
-                return
-            time.sleep(_PAUSE)

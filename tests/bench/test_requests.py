@@ -12,6 +12,7 @@ from bench.requests import make_bomb, make_photo
 from bench.server_process import running_server
 from formats.errors import InputError
 from formats.images import check_image
+from tools.processes import ChildError
 
 
 def test_a_photo_has_the_size_that_is_asked_for() -> None:
@@ -34,7 +35,7 @@ def test_a_bomb_is_small_and_holds_sixty_megapixels() -> None:
 @pytest.mark.tf
 def test_a_server_that_does_not_start_is_an_error_with_its_words(tmp_path: Path) -> None:
     with (
-        pytest.raises(RuntimeError, match=r"(?s)did not start:.*missing"),
+        pytest.raises(ChildError, match=r"(?s)the server ended with status 2:.*missing"),
         running_server(tmp_path / "missing", tmp_path / "log"),
     ):
         pass
