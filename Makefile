@@ -8,10 +8,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro serve test lint bench soak keep-splits clear-downloads messages lock
+.PHONY: help demo repro serve app test lint bench soak screenshots doctor keep-splits clear-downloads messages lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: repro  ## Everything: train on the sample if need be, then start the model server and the page
+	@python -m tools.demo
 
 repro: .venv/runtime  ## The main job: export -> COCO -> TFRecord -> trained, exported, evaluated detector
 	@dvc repro
@@ -20,7 +23,11 @@ repro: .venv/runtime  ## The main job: export -> COCO -> TFRecord -> trained, ex
 serve: .venv/runtime  ## Serve the exported model on this machine by gRPC, as TensorFlow Serving does
 	@python -m serving --model_name detector --model_base_path models/detector
 
+app: .venv/runtime  ## The page alone, for the model server at $$SERVING_ADDRESS (localhost:8500)
+	@python -m tools.demo --only-page
+
 test: .venv/develop  ## Run all tests (25 minutes at most on 2 cores)
+	@python -m tools.browser
 	@pytest
 
 lint: .venv/develop  ## Check style (ruff, shellcheck) and types (mypy)
@@ -34,6 +41,12 @@ bench: .venv/develop  ## Measure speed and memory, each as a ratio against a pee
 
 soak: .venv/develop  ## Put the server under load while its models change: 5,000 requests (minutes)
 	@python -m bench.soak
+
+screenshots: .venv/develop  ## Take the README's pictures of the page (docs/screenshots)
+	@python -m tools.screenshots
+
+doctor:  ## Check in seconds what a newcomer trips over, and say what cures it
+	@$$(command -v $(BIN)/python || command -v $(PYTHON) || command -v python3) tools/doctor.py $(PYTHON)
 
 keep-splits:  ## Pin today's split of the images, so that a growing export keeps it (data/splits.csv)
 	@test -f data/coco/splits.csv || { echo "No split yet: run make repro first."; exit 1; }
