@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from formats.model_folder import name_to_version
+from tools.machine_checks import PAGE_PORT, REST_PORT, SERVER_PORT
 from tools.processes import (
     LOOPBACK,
     ROOT,
@@ -31,7 +32,6 @@ from tools.processes import (
 )
 
 MODELS, LOGS = Path("models/detector"), Path("logs")
-SERVER_PORT, REST_PORT, PAGE_PORT = 8500, 8501, 8502
 
 _TRIED_PORTS = 50
 _START_SECONDS = 180.0
