@@ -1,7 +1,7 @@
 """Fresh clones of a repository, in which DVC runs as it would for a newcomer on this machine.
 
-A clone shares no cache with anybody, and its surroundings are its own: folder, home, hash seed, time
-zone, language and umask. None of these may show in a byte of the pipeline's outputs.
+A clone shares no cache with anybody, and its surroundings are its own: folder, home, hash seed,
+time zone, language and umask. None of these may show in a byte of the pipeline's outputs.
 """
 
 from __future__ import annotations
