@@ -31,6 +31,9 @@ from tools.killing import Kill, at_step, in_writing, run_killed
 from tools.lock_comparison import entries_to_table, locks_to_entries
 from tools.reproduce import texts_to_changes
 
+Start = tuple[Sequence[str], Kill | None]
+"""A command that trains, and when it is killed; None lets it come to its end."""
+
 _STAGE = "train"
 _STEPS = "200"
 _EXPERIMENT_PARTS = 5  # refs/exps/<2 digits>/<38 digits>/<name>
@@ -74,16 +77,23 @@ def _run(folder: Path, changes: dict[str, str], chance: random.Random) -> list[s
     )
     print("\n=== undisturbed", flush=True)
     whole.repro(_STAGE)
-    # The kill in writing comes at the next checkpoint that replaces one; a step is left for after.
+    print("\n=== killed, by dvc repro", flush=True)
     steps = int(changes["train.steps"])
     first, second, third = sorted(chance.sample(range(1, steps), 3))
-    kills = [at_step(first, chance.random()), at_step(second, chance.random()), in_writing()]
-    print("\n=== killed, by dvc repro", flush=True)
-    problems = run_to_the_end(killed, _REPRO, [*kills, at_step(third, chance.random())])
+    # The kill in writing comes at the next checkpoint that replaces one; a step is left for after.
+    kills = [
+        at_step(first, chance.random()),
+        at_step(second, chance.random()),
+        in_writing(),
+        at_step(third, chance.random()),
+    ]
+    problems = run_starts(killed, [*((_REPRO, kill) for kill in kills), (_REPRO, None)])
+    problems += list_left(killed)
     problems += compare_training(whole.lock(), killed.lock(), "dvc repro")
     print("\n=== killed, by dvc exp run --temp", flush=True)
-    kills = [at_step(chance.randrange(steps // 2, steps), chance.random())]
-    problems += run_to_the_end(temp, _TEMP, kills)
+    kill = at_step(chance.randrange(steps // 2, steps), chance.random())
+    problems += run_starts(temp, [(_TEMP, kill), (_TEMP, None)])
+    problems += list_left(temp)
     problems += compare_training(whole.lock(), experiment_to_lock(temp), "dvc exp run --temp")
     return problems
 
@@ -98,22 +108,22 @@ def prepare(
     return clone
 
 
-def run_to_the_end(clone: Clone, command: Sequence[str], kills: Sequence[Kill]) -> list[str]:
-    """Start a command and kill it, once a kill, then let it run; return what went wrong.
-
-    Wrong is a start that does not go on from the last checkpoint, and progress that is left.
-    """
+def run_starts(clone: Clone, starts: Sequence[Start]) -> list[str]:
+    """Run commands one after the other, killed or not; tell which did not go on as it should."""
     problems = []
-    for kill in [*kills, None]:
+    for command, kill in starts:
         saved = load_saved_step(clone)
         printed = run_killed(clone, command, kill)
         found = re.search(r"goes on from step (\d+)", printed)
         if (int(found[1]) if found else None) != saved:
             where = f"from step {found[1]}" if found else "anew"
             problems.append(f"the last checkpoint was of step {saved}, but it began {where}")
-    if left := sorted(path.name for path in clone.scratch.iterdir()):
-        problems.append(f"{clone.scratch} still has {', '.join(left)}")
     return problems
+
+
+def list_left(clone: Clone) -> list[str]:
+    """Tell what the trainings that came to their end left in the scratch folder."""
+    return [f"{path} is still there" for path in sorted(clone.scratch.iterdir())]
 
 
 def load_saved_step(clone: Clone) -> int | None:
