@@ -109,15 +109,20 @@ def prepare(
 
 
 def run_starts(clone: Clone, starts: Sequence[Start]) -> list[str]:
-    """Run commands one after the other, killed or not; tell which did not go on as it should."""
+    """Run commands one after the other, killed or not; tell which did not go on as it should.
+
+    A command whose kill missed its moment is started again.
+    """
     problems = []
     for command, kill in starts:
-        saved = load_saved_step(clone)
-        printed = run_killed(clone, command, kill)
-        found = re.search(r"goes on from step (\d+)", printed)
-        if (int(found[1]) if found else None) != saved:
-            where = f"from step {found[1]}" if found else "anew"
-            problems.append(f"the last checkpoint was of step {saved}, but it began {where}")
+        is_met = False
+        while not is_met:
+            saved = load_saved_step(clone)
+            printed, is_met = run_killed(clone, command, kill)
+            found = re.search(r"goes on from step (\d+)", printed)
+            if (int(found[1]) if found else None) != saved:
+                where = f"from step {found[1]}" if found else "anew"
+                problems.append(f"the last checkpoint was of step {saved}, but it began {where}")
     return problems
 
 

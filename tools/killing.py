@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from formats.errors import InputError
 from tools.clones import Clone
 
 _METRICS = "reports/train/metrics.json"
 _PARTS = "*/.progress.*.part"
-_POLL = 0.0005  # seconds; a checkpoint is written in a few hundredths
+_POLL, _POLL_WRITING = 0.05, 0.0005  # seconds; a checkpoint is written in a few hundredths
 _LIMIT = 4 * 3600.0  # seconds for one start
 
 
@@ -33,13 +34,20 @@ class Kill:
         name: of it, for the reader.
         is_due: whether it has come, from the clone and the time of the start.
         delay: seconds to wait then, so that a kill falls between two reports.
-        must_leave: files in the scratch folder that prove that it was met; empty for no such files.
+        in_writing: it must leave a checkpoint half written.
     """
 
     name: str
     is_due: Callable[[Clone, float], bool]
     delay: float = 0.0
-    must_leave: str = ""
+    in_writing: bool = False
+
+
+class Killed(NamedTuple):
+    """What a command printed, and whether the kill met its moment: a file may be whole again."""
+
+    printed: str
+    is_met: bool
 
 
 def at_step(step: int, delay: float = 0.0) -> Kill:
@@ -58,7 +66,7 @@ def in_writing() -> Kill:
         lambda clone, start: (
             bool(_parts_since(clone, start)) and any(clone.scratch.glob("*/progress"))
         ),
-        must_leave=_PARTS,
+        in_writing=True,
     )
 
 
@@ -88,8 +96,8 @@ def _parts_since(clone: Clone, start: float) -> list[Path]:
     return found
 
 
-def run_killed(clone: Clone, command: Sequence[str], kill: Kill | None) -> str:
-    """Start a command of DVC in a clone and kill it; return what it printed, which is shown too.
+def run_killed(clone: Clone, command: Sequence[str], kill: Kill | None) -> Killed:
+    """Start a command of DVC in a clone and kill it; what it prints is shown.
 
     Args:
         clone: where.
@@ -97,7 +105,7 @@ def run_killed(clone: Clone, command: Sequence[str], kill: Kill | None) -> str:
         kill: when; None lets it come to its end.
 
     Raises:
-        InputError: it ended before the moment came, or failed, or was killed too late.
+        InputError: it ended before the moment came, or failed.
     """
     # A file's time is that of the kernel's last tick, a bit behind the clock's.
     start = time.time() - 0.01
@@ -105,31 +113,36 @@ def run_killed(clone: Clone, command: Sequence[str], kill: Kill | None) -> str:
     printed: list[str] = []
     reader = threading.Thread(target=_echo, args=(process, printed))
     reader.start()
-    is_killed = False
     try:
-        while process.poll() is None and not is_killed:
-            if time.time() - start > _LIMIT:
-                raise InputError(f"{' '.join(command)} took longer than {_LIMIT:.0f} s")
-            if kill and kill.is_due(clone, start):
-                time.sleep(kill.delay)
-                is_killed = True
-            else:
-                time.sleep(_POLL if kill else 0.5)
+        _wait(process, kill, clone, start)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(60)
         reader.join(60)
     text = "".join(printed)
-    if kill is None and process.returncode:
-        raise InputError(f"{' '.join(command)} failed (status {process.returncode}); see above")
-    if kill and process.returncode != -signal.SIGKILL:
-        raise InputError(f"{' '.join(command)} ended before it could be killed {kill.name}")
-    if kill and kill.must_leave and not _parts_since(clone, start):
-        raise InputError(f"{' '.join(command)} was killed too late: the checkpoint was written")
-    if kill:
-        print(f"--- killed {kill.name}", flush=True)
-    return text
+    if kill is None:
+        if process.returncode:
+            raise InputError(f"{' '.join(command)} failed (status {process.returncode})\n{text}")
+        return Killed(text, is_met=True)
+    if process.returncode != -signal.SIGKILL:
+        raise InputError(f"{' '.join(command)} ended before it could be killed {kill.name}\n{text}")
+    parts = _parts_since(clone, start)
+    sizes = "".join(f"; {part.stat().st_size:,} bytes of it were written" for part in parts)
+    print(f"\n--- killed {kill.name}{sizes}", flush=True)
+    return Killed(text, is_met=bool(parts) or not kill.in_writing)
+
+
+def _wait(process: subprocess.Popen[str], kill: Kill | None, clone: Clone, start: float) -> None:
+    """Return when the moment has come, or the process is at its end."""
+    pause = _POLL_WRITING if kill and kill.in_writing else _POLL
+    while process.poll() is None:
+        if time.time() - start > _LIMIT:
+            raise InputError(f"no end after {_LIMIT:.0f} s in {clone.path}")
+        if kill and kill.is_due(clone, start):
+            time.sleep(kill.delay)
+            return
+        time.sleep(pause)
 
 
 def _echo(process: subprocess.Popen[str], printed: list[str]) -> None:

@@ -112,8 +112,9 @@ def test_kills_all_that_was_started_and_in_time(clone: Clone) -> None:
     old = clone.path / "reports/train/metrics.json"
     old.write_text('{"step": 9}')  # of a training before
     os.utime(old, (time.time() - 60,) * 2)
-    printed = run_killed(clone, ["sh", "-c", TRAINING], at_step(2))
-    assert printed == "step 1\nstep 2\n"
+    killed = run_killed(clone, ["sh", "-c", TRAINING], at_step(2))
+    assert killed.is_met
+    assert killed.printed == "step 1\nstep 2\n"
     assert load_step(clone, 0) == 2
     for name in ("pid", "child"):
         pid = int((clone.path / name).read_text())
@@ -129,15 +130,9 @@ def test_kills_all_that_was_started_and_in_time(clone: Clone) -> None:
     [
         pytest.param("true", at_step(1), "ended before it could be killed", id="too short"),
         pytest.param("exit 3", None, r"failed \(status 3\)", id="fails"),
-        pytest.param(
-            "sleep 60",
-            Kill("in writing", lambda clone, start: True, must_leave="*/.progress.*.part"),
-            "killed too late",
-            id="not in writing",
-        ),
     ],
 )
-def test_what_shows_nothing_is_an_error(
+def test_what_was_not_killed_is_an_error(
     clone: Clone, command: str, kill: Kill | None, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
@@ -146,4 +141,14 @@ def test_what_shows_nothing_is_an_error(
 
 def test_what_ignores_other_signals_is_killed(clone: Clone) -> None:
     deaf = f"trap '' TERM INT HUP; {TRAINING}"
-    assert run_killed(clone, ["sh", "-c", deaf], at_step(1)).startswith("step 1")
+    assert run_killed(clone, ["sh", "-c", deaf], at_step(1)).printed.startswith("step 1")
+
+
+@pytest.mark.parametrize("is_written", [True, False], ids=["half", "whole already"])
+def test_says_whether_a_file_was_being_written(clone: Clone, is_written: bool) -> None:
+    folder = clone.scratch / "key"
+    folder.mkdir(parents=True)
+    kill = Kill("in writing", lambda *_: (clone.path / "on").exists(), in_writing=True)
+    name = ".progress.1.part" if is_written else "progress"
+    command = ["sh", "-c", f"touch '{folder}/{name}' on; sleep 60"]
+    assert run_killed(clone, command, kill).is_met == is_written
