@@ -9,6 +9,7 @@ import pytest
 
 from detector.record import build_record
 from detector.settings import DataFacts, TrainParams
+from formats.params import section_to_dict
 
 
 @pytest.fixture
@@ -53,3 +54,23 @@ def test_no_path_is_recorded(
     folder = save_weights(tmp_path / "w")
     record = build_record(params(pretrained=str(folder)), "retinanet", facts(), [], folder)
     assert str(tmp_path) not in str(record)
+
+
+def test_whatever_a_training_depends_on_changes_the_record(
+    params: Callable[..., TrainParams], facts: Callable[..., DataFacts], tmp_path: Path
+) -> None:
+    """So that it never goes on from another one's progress, whose key is a hash of the record."""
+    data = tmp_path / "train.tfrecord"
+    data.write_bytes(b"1")
+    changes = {
+        "backbone": "resnet_18", "image_size": 64, "steps": 7, "batch_size": 9, "validations": 2,
+        "learning_rate": 0.5, "seed": 5, "strategy": "mirrored",
+    }  # fmt: skip
+    unlike = [params(), *(params(**{key: value}) for key, value in changes.items())]
+    records = [build_record(each, "retinanet", facts(), [data], None) for each in unlike]
+    records.append(build_record(params(), "mask_rcnn", facts(), [data], None))
+    data.write_bytes(b"2")
+    records.append(build_record(params(), "retinanet", facts(), [data], None))
+    assert len({str(record) for record in records}) == len(changes) + 3
+    assert records[0]["params"].keys() == section_to_dict(params()).keys() - {"pretrained"}
+    assert records[0]["code"]["sha256"]
