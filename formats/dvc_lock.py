@@ -81,12 +81,25 @@ def load_output(lock: Lock, cache: Path, path: str) -> bytes | None:
             return _load_object(cache, md5, path)
         if md5.endswith(".dir") and wanted.is_relative_to(out):
             inside = wanted.relative_to(out).as_posix()
-            found = _load_folder(cache, md5, out).get(inside)
+            found = load_folder(cache, md5, out).get(inside)
             return None if found is None else _load_object(cache, found, path)
     return None
 
 
-def _load_folder(cache: Path, md5: str, path: str) -> dict[str, str]:
+def load_folder(cache: Path, md5: str, path: str) -> dict[str, str]:
+    """Read the list of a folder's files from the cache.
+
+    Args:
+        cache: DVC's cache folder.
+        md5: Of the folder, with `.dir`.
+        path: Of the folder, for errors.
+
+    Returns:
+        Path within the folder, by `/` -> md5.
+
+    Raises:
+        InputError: the cache does not hold it, or what it holds is broken.
+    """
     data = _load_object(cache, md5, path)
     try:
         entries: list[dict[str, Any]] = json.loads(data)

@@ -1,0 +1,201 @@
+"""Fresh clones of a repository, in which DVC runs as it would for a newcomer on this machine.
+
+A clone shares no cache with anybody, and its surroundings are its own: folder, home, hash seed, time
+zone, language and umask. None of these may show in a byte of the pipeline's outputs.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from formats.errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = "dvc.lock"
+_GIT_SECONDS, _DVC_SECONDS = 300.0, 4 * 3600.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What two clones on a machine do not have in common.
+
+    Attributes:
+        folder: name of the clone's folder.
+        variables: of the environment.
+        umask: of the files that are made.
+    """
+
+    folder: str
+    variables: Mapping[str, str]
+    umask: int
+
+
+SURROUNDINGS = (
+    Surroundings("a", {"PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C.UTF-8"}, 0o022),
+    Surroundings(
+        "another clone, deeper down",
+        {"PYTHONHASHSEED": "4242", "TZ": "Asia/Kathmandu", "LC_ALL": "C"},
+        0o077,
+    ),
+)
+
+
+class Clone:
+    """A clone of the last commit of a repository, without data.
+
+    Args:
+        source: the repository.
+        folder: where to make the clone; beside it lie its home and DVC's notes of its files.
+        surroundings: of the clone.
+
+    Attributes:
+        path: the clone.
+    """
+
+    def __init__(self, source: Path, folder: Path, surroundings: Surroundings) -> None:
+        self.path = folder / surroundings.folder
+        self._umask = surroundings.umask
+        home = folder / f"home of {surroundings.folder}"
+        home.mkdir(parents=True)
+        self._environment = os.environ | {
+            # Python and DVC of this environment, wherever the clone lies.
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_CACHE_HOME": str(home / "cache"),
+            "DVC_SITE_CACHE_DIR": str(home / "dvc"),
+            "DVC_NO_ANALYTICS": "1",
+            # `dvc exp run` commits.
+            **{f"GIT_{who}_NAME": "clone" for who in ("AUTHOR", "COMMITTER")},
+            **{f"GIT_{who}_EMAIL": "clone@localhost" for who in ("AUTHOR", "COMMITTER")},
+            **surroundings.variables,
+        }
+        self.run(["git", "clone", "-q", str(source), str(self.path)], folder)
+        # A cache that the project or the user shares with others would spare the work to prove.
+        (self.path / ".dvc/config.local").write_text("[cache]\n    dir = cache\n", "utf-8")
+        # Nothing may be taken for done because the commit says so.
+        (self.path / LOCK).unlink(missing_ok=True)
+
+    @property
+    def cache(self) -> Path:
+        """DVC's cache folder."""
+        return self.path / ".dvc/cache"
+
+    @property
+    def scratch(self) -> Path:
+        """Where its trainings keep their progress."""
+        return self.path / ".dvc/tmp/rhymes/training"
+
+    def lock(self) -> bytes:
+        """The dvc.lock that its runs wrote."""
+        return (self.path / LOCK).read_bytes()
+
+    def start(self, command: list[str], output: int | None = None) -> subprocess.Popen[str]:
+        """Start a command in the clone, in a process group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=self.path,
+            env=self._environment,
+            umask=self._umask,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if output is not None else None,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, command: list[str], folder: Path | None = None) -> str:
+        """Run a short command; return what it printed.
+
+        Raises:
+            InputError: it failed.
+        """
+        done = subprocess.run(
+            command,
+            cwd=folder or self.path,
+            env=self._environment,
+            umask=self._umask,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_GIT_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise InputError(f"{' '.join(command)} failed:\n{done.stdout}")
+        return done.stdout
+
+    def repro(self, *targets: str) -> None:
+        """`dvc repro`, with all that it prints on the terminal.
+
+        Raises:
+            InputError: it failed.
+        """
+        status = subprocess.run(
+            ["dvc", "repro", *targets],
+            cwd=self.path,
+            env=self._environment,
+            umask=self._umask,
+            stdin=subprocess.DEVNULL,
+            timeout=_DVC_SECONDS,
+            check=False,
+        ).returncode
+        if status:
+            raise InputError(f"dvc repro failed in {self.path} (status {status}); see above")
+
+
+def list_uncommitted(source: Path) -> list[str]:
+    """Files that a clone will not have, or not as they are: changed, or new and not ignored."""
+    done = subprocess.run(
+        ["git", "status", "--porcelain", "-z"],
+        cwd=source,
+        capture_output=True,
+        text=True,
+        timeout=_GIT_SECONDS,
+        check=True,
+    )
+    return [line[3:] for line in done.stdout.split("\0") if line[2:3] == " "]
+
+
+def set_params(clone: Path, changes: Mapping[str, str], source: Path) -> None:
+    """Change params.yaml of a clone, comments and order kept.
+
+    An export or weights that the source has by `dvc add` are read from there, by absolute path: a
+    clone has no data, and the pipeline under test begins with them.
+
+    Args:
+        clone: its folder.
+        changes: `section.key` -> value as YAML.
+        source: the repository it is a clone of.
+
+    Raises:
+        InputError: there is no such key, or the value is not YAML.
+    """
+    path = clone / "params.yaml"
+    yaml = YAML()
+    params = yaml.load(path.read_text(encoding="utf-8"))
+    for key, text in changes.items():
+        *sections, last = key.split(".")
+        holder = params
+        for section in sections:
+            holder = holder.get(section) if isinstance(holder, dict) else None
+        if not isinstance(holder, dict) or last not in holder:
+            raise InputError(f"{key}={text}: params.yaml has no {key}")
+        try:
+            holder[last] = YAML(typ="safe", pure=True).load(text)
+        except YAMLError as error:
+            raise InputError(f"{key}={text}: not a YAML value: {error}") from None
+    for section, key in (("raw", "export"), ("train", "pretrained")):
+        named = str(params[section][key])
+        if (clone / f"{named}.dvc").is_file():
+            params[section][key] = str((source / named).resolve())
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(params, file)
