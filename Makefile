@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo repro serve app test lint bench soak screenshots doctor keep-splits clear-downloads messages lock
+.PHONY: help demo repro serve app test lint bench soak compare-models screenshots doctor keep-splits clear-downloads messages lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: .venv/develop  ## Measure speed and memory, each as a ratio against a pee
 
 soak: .venv/develop  ## Put the server under load while its models change: 5,000 requests (minutes)
 	@python -m bench.soak
+
+compare-models: .venv/develop  ## Train three models by DVC's queue in a fresh clone, compare and serve them
+	@python -m tools.compare_models
 
 screenshots: .venv/develop  ## Take the README's pictures of the page (docs/screenshots)
 	@python -m tools.screenshots
