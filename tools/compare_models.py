@@ -155,7 +155,7 @@ def _task_logs(clone: Clone) -> str:
 
 
 def load_experiments(clone: Clone) -> dict[str, Experiment]:
-    """Read `dvc exp show`: the experiments by their train.model."""
+    """Read `dvc exp show`: the experiments that are finished, by their train.model."""
     shown = json.loads(clone.run(["dvc", "exp", "show", "--json"]))
     found = {}
     for baseline in shown:
@@ -163,8 +163,9 @@ def load_experiments(clone: Clone) -> dict[str, Experiment]:
             revision = experiment["revs"][0]
             data = revision["data"]
             params = data["params"]["params.yaml"]["data"]
-            metrics = {path: each["data"] for path, each in data["metrics"].items()}
-            found[params["train"]["model"]] = Experiment(experiment["name"], metrics)
+            metrics = {path: each.get("data") for path, each in data["metrics"].items()}
+            if metrics and all(metrics.values()):
+                found[params["train"]["model"]] = Experiment(experiment["name"], metrics)
     return found
 
 
