@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo repro serve app test lint bench soak compare-models screenshots doctor keep-splits clear-downloads messages lock
+.PHONY: help demo repro serve app test lint bench soak reproduce kill-training compare-models screenshots doctor keep-splits clear-downloads messages lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ bench: .venv/develop  ## Measure speed and memory, each as a ratio against a pee
 
 soak: .venv/develop  ## Put the server under load while its models change: 5,000 requests (minutes)
 	@python -m bench.soak
+
+reproduce: .venv/runtime  ## Prove that two fresh clones lock the same bytes (about an hour; RUN=sample-retinanet: one)
+	@python -m tools.reproduce $(RUN)
+
+kill-training: .venv/runtime  ## Prove that a training killed four times ends in the same bytes (half an hour)
+	@python -m tools.kill_training
 
 compare-models: .venv/develop  ## Train three models by DVC's queue in a fresh clone, compare and serve them
 	@python -m tools.compare_models

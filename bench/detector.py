@@ -16,6 +16,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from bench.training import TOTAL, compare_speeds
 from bench.workspace import ROOT, prepare_workspace, run_stages
 from detector.evaluation import Thresholds, evaluate_results
 from detector.experiment import build_experiment
@@ -31,7 +32,6 @@ from formats.params import load_section
 
 REAL_EXPORT = ROOT.parent / "shared" / "datasets" / "bccd3"
 TRAINING_GOAL, LATENCY_GOAL = 0.9, 1.4
-_ROUNDS, _STEPS, _DRAINED = 7, 24, 6
 _CALLS = 150
 
 
@@ -64,14 +64,9 @@ def prepare_data(folder: Path) -> Coco:
 
 
 def measure_training(folder: Path) -> Training:
-    """Compare steps/s with those of the same model stepping over one batch held in memory.
-
-    The two take turns. What the input prepared while the other trained is trained on before the
-    clock starts.
-    """
+    """Compare steps/s with those of the same model stepping over one batch held in memory."""
     own = load_section("train", TrainParams, ROOT / "params.yaml")
-    steps = 2 * _ROUNDS * (_STEPS + _DRAINED)
-    params = dataclasses.replace(own, image_size=256, batch_size=8, steps=steps)
+    params = dataclasses.replace(own, image_size=256, batch_size=8, steps=TOTAL)
     splits = [load_coco(folder / f"data/coco/{split}.json") for split in ("train", "val")]
     config = build_experiment(params, "retinanet", splits_to_facts(*splits, masks=False))
     dataset = build_train_dataset(config, folder / "data/tfrecord/train")
@@ -79,24 +74,12 @@ def measure_training(folder: Path) -> Training:
         Training(config, each, build_strategy("one_device"))
         for each in (dataset, dataset.take(1).cache().repeat())
     )
-    ratios, speeds = [], []
-    for number in range(_ROUNDS + 1):
-        taken = [_seconds_for_steps(each) for each in (real, held)]
-        if number:  # the first round builds the graphs
-            ratios.append(taken[1] / taken[0])
-            speeds.append(_STEPS / taken[0])
+    speed = compare_speeds(real, held)
     print(
-        f"training: {statistics.median(speeds):.2f} steps/s, "
-        f"{statistics.median(ratios):.2f}x of one batch held in memory (goal >= {TRAINING_GOAL})"
+        f"training: {speed.steps:.2f} steps/s, {speed.ratio:.2f}x of one batch held in memory "
+        f"(goal >= {TRAINING_GOAL})"
     )
     return real
-
-
-def _seconds_for_steps(training: Training) -> float:
-    training.advance(_DRAINED)
-    start = time.perf_counter()
-    training.advance(_STEPS)
-    return time.perf_counter() - start
 
 
 def measure_latency(training: Training, detector: ExportedDetector, picture: bytes) -> None:

@@ -1,16 +1,17 @@
 """How far a training has come, in one file, so that a killed one goes on from there.
 
-The file holds all that the next step depends on: weights, the optimizer's variables, the best
-weights so far with their validation, and the figures reported so far. What is random follows from
-the number of the step (`detector.randomness`), the next pictures follow from it as well, so a
-training that goes on ends in the same bytes as one that was never killed.
+The file is a SHA-256 and then the numpy archive (.npz) that it is of. It holds all that the next
+step depends on: weights, the optimizer's variables, the best weights so far with their validation,
+and the figures reported so far. What is random follows from the number of the step
+(`detector.randomness`), the next pictures follow from it as well, so a training that goes on ends
+in the same bytes as one that was never killed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.files import save_bytes
+from formats.errors import InputError
+from formats.files import save_bytes, sync_folder
 
 Arrays = list[NDArray[Any]]
 
@@ -60,10 +62,14 @@ class Progress:
 
 
 _ARRAYS = ("weights", "optimizer", "best_weights")
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def save_progress(path: Path, progress: Progress) -> None:
-    """Write a progress aside, flush it to the disk, rename it: the last good one is never lost."""
+    """Write a progress aside, flush it to the disk, rename it: the last good one is never lost.
+
+    A kill or a power loss at any moment leaves this one or the one before.
+    """
     best = progress.best
     values = {
         "step": progress.step,
@@ -77,20 +83,30 @@ def save_progress(path: Path, progress: Progress) -> None:
     }
     buffer = io.BytesIO()
     np.savez(buffer, values=np.frombuffer(json.dumps(values).encode(), np.uint8), **arrays)
-    save_bytes(path, buffer.getvalue())
+    data = buffer.getvalue()
+    save_bytes(path, hashlib.sha256(data).digest() + data)
+    sync_folder(path.parent)
 
 
 def load_progress(path: Path) -> Progress | None:
-    """Read what `save_progress` wrote; None where there is nothing to go on from."""
+    """Read what `save_progress` wrote; None where there is no file.
+
+    Raises:
+        InputError: the file is not as it was written; its digest tells.
+    """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            values = json.loads(stored["values"].tobytes())
-            arrays: dict[str, Arrays] = {name: [] for name in _ARRAYS}
-            for key in sorted(stored.files):
-                if key != "values":
-                    arrays[key.split("/")[0]].append(stored[key])
-    except (FileNotFoundError, zipfile.BadZipFile, EOFError, ValueError, KeyError):
+        stored = path.read_bytes()
+    except FileNotFoundError:
         return None
+    digest, data = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
+    if hashlib.sha256(data).digest() != digest:
+        raise InputError(f"{path}: half written, or broken by the disk")
+    with np.load(io.BytesIO(data), allow_pickle=False) as members:
+        values = json.loads(members["values"].tobytes())
+        arrays: dict[str, Arrays] = {name: [] for name in _ARRAYS}
+        for key in sorted(members.files):
+            if key != "values":
+                arrays[key.split("/")[0]].append(members[key])
     best = values["best"]
     return Progress(
         step=values["step"],

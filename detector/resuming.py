@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from formats.errors import InputError
 from formats.scratch import scratch_folder
 
 _LIBRARIES = ("tensorflow", "tf-models-official", "tf-keras", "numpy")
-_PROGRESS, _LOCK = "progress.npz", "lock"
+_PROGRESS, _LOCK = "progress", "lock"
 _FORGOTTEN = 14 * 24 * 3600.0  # seconds after which an abandoned training's progress goes
 
 
@@ -46,8 +47,12 @@ class Checkpoints:
         return time.monotonic() - self._saved >= self._pause
 
     def load(self) -> Progress | None:
-        """The last progress, if there is one."""
-        return load_progress(self._path)
+        """The last progress, if there is one; one that is broken is told and left out."""
+        try:
+            return load_progress(self._path)
+        except InputError as error:
+            print(f"train: {error}; the training begins anew", file=sys.stderr, flush=True)
+            return None
 
     def save(self, progress: Progress) -> None:
         """Replace the last progress."""

@@ -55,6 +55,15 @@ def save_bytes(path: Path, data: bytes) -> None:
         aside.write_bytes(data)
 
 
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's list of names to the disk, so that a rename in it outlives a power loss."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def save_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 to `path`, aside and renamed; line ends stay as they are."""
     save_bytes(path, text.encode("utf-8"))

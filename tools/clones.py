@@ -1,7 +1,7 @@
 """Fresh clones of a repository, in which DVC runs as it would for a newcomer on this machine.
 
-A clone shares no cache with anybody, and its surroundings are its own: folder, home, hash seed, time
-zone, language and umask. None of these may show in a byte of the pipeline's outputs.
+A clone shares no cache with anybody, and its surroundings are its own: folder, home, hash seed,
+time zone, language and umask. None of these may show in a byte of the pipeline's outputs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from formats.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = "dvc.lock"
-_GIT_SECONDS, _DVC_SECONDS = 300.0, 4 * 3600.0
+_SECONDS, _REPRO_SECONDS = 1200.0, 4 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Clone:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=_GIT_SECONDS,
+            timeout=_SECONDS,
             check=False,
         )
         if done.returncode:
@@ -145,7 +145,7 @@ class Clone:
             env=self._environment,
             umask=self._umask,
             stdin=subprocess.DEVNULL,
-            timeout=_DVC_SECONDS,
+            timeout=_REPRO_SECONDS,
             check=False,
         ).returncode
         if status:
@@ -159,7 +159,7 @@ def list_uncommitted(source: Path) -> list[str]:
         cwd=source,
         capture_output=True,
         text=True,
-        timeout=_GIT_SECONDS,
+        timeout=_SECONDS,
         check=True,
     )
     return [line[3:] for line in done.stdout.split("\0") if line[2:3] == " "]
@@ -181,6 +181,7 @@ def set_params(clone: Path, changes: Mapping[str, str], source: Path) -> None:
     """
     path = clone / "params.yaml"
     yaml = YAML()
+    yaml.width = 10_000  # a long path stays on its line
     params = yaml.load(path.read_text(encoding="utf-8"))
     for key, text in changes.items():
         *sections, last = key.split(".")

@@ -20,6 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from formats.errors import InputError
 from tools.clones import ROOT, SURROUNDINGS, Clone, list_uncommitted, set_params
@@ -53,6 +54,13 @@ class Run:
         return {**self.changes, **export}
 
 
+class Outcome(NamedTuple):
+    """What came of a run: whether nothing speaks against the promise, and in words."""
+
+    is_well: bool
+    text: str
+
+
 def _model(name: str) -> dict[str, str]:
     return {"train.model": name, "train.steps": "200"}
 
@@ -81,9 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"reproduce: {error}", file=sys.stderr)
         return 1
+    print()
     for name, outcome in outcomes.items():
-        print(f"{name}: {outcome}")
-    return int(any("DIFFERENT" in outcome for outcome in outcomes.values()))
+        print(f"{name}: {outcome.text}")
+    return int(not all(outcome.is_well for outcome in outcomes.values()))
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -122,21 +131,23 @@ def texts_to_changes(texts: Sequence[str]) -> dict[str, str]:
     return changes
 
 
-def _reproduce_here(name: str, run: Run) -> str:
+def _reproduce_here(name: str, run: Run) -> Outcome:
     """Make the clones in a folder of their own, which stays where they differ."""
     if run.export and not run.export.is_dir():
-        return f"NOT RUN, for {run.export} is not here"
+        return Outcome(True, f"NOT RUN, for {run.export} is not here")
     folder = Path(tempfile.mkdtemp(prefix="rhymes-reproduce-"))
     start = time.monotonic()
     outcome = reproduce(ROOT, folder, run.to_changes(), name)
     minutes = (time.monotonic() - start) / 60
-    if outcome.startswith("all equal"):
-        shutil.rmtree(folder)
-        return f"{outcome}; two clones took {minutes:.1f} minutes"
-    return f"{outcome}; the clones are in {folder}"
+    if not outcome.is_well:
+        return Outcome(False, f"{outcome.text}; the clones are in {folder}")
+    shutil.rmtree(folder)
+    return Outcome(True, f"{outcome.text}; the two clones took {minutes:.1f} minutes")
 
 
-def reproduce(source: Path, folder: Path, changes: Mapping[str, str], name: str = "") -> str:
+def reproduce(
+    source: Path, folder: Path, changes: Mapping[str, str], name: str = "params.yaml"
+) -> Outcome:
     """Run the pipeline in two clones; print the comparison.
 
     Args:
@@ -144,9 +155,6 @@ def reproduce(source: Path, folder: Path, changes: Mapping[str, str], name: str 
         folder: for the clones.
         changes: of params.yaml.
         name: of the run, for the reader.
-
-    Returns:
-        "all equal" or "DIFFERENT", with the counts.
 
     Raises:
         InputError: a clone could not be made, or its `dvc repro` failed.
@@ -161,18 +169,18 @@ def reproduce(source: Path, folder: Path, changes: Mapping[str, str], name: str 
     return compare(clones)
 
 
-def compare(clones: Sequence[Clone]) -> str:
+def compare(clones: Sequence[Clone]) -> Outcome:
     """Compare the dvc.lock of two clones; print a table, and files that differ."""
     locks = [clone.lock() for clone in clones]
     entries = locks_to_entries(*locks)
     print(f"\n{entries_to_table(entries)}")
     if locks[0] == locks[1]:
-        return f"all equal ({entries_to_summary(entries)})"
+        return Outcome(True, f"all equal ({entries_to_summary(entries)})")
     for entry in entries:
         if entry.kind == OUTS and not entry.is_equal:
             files = differing_files(entry, [clone.cache for clone in clones])
             print(f"{entry.name}: {len(files)} files differ: {', '.join(files[:_NAMED_FILES])}")
-    return f"DIFFERENT ({entries_to_summary(entries)})"
+    return Outcome(False, f"DIFFERENT ({entries_to_summary(entries)})")
 
 
 if __name__ == "__main__":

@@ -90,3 +90,18 @@ def test_abandoned_progress_is_forgotten(repository: Path) -> None:
     with pytest.raises(RuntimeError), open_checkpoints(RECORD | {"params": {}}, repository):
         raise RuntimeError("killed")
     assert old not in folders(repository)
+
+
+def test_a_broken_progress_is_told_and_left_out(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(RuntimeError), open_checkpoints(RECORD, repository) as checkpoints:
+        checkpoints.save(PROGRESS)
+        raise RuntimeError("killed")
+    (folder,) = folders(repository)
+    (folder / "progress").write_bytes(b"PK\x03\x04, and then the disk was full")
+    with open_checkpoints(RECORD, repository) as checkpoints:
+        assert checkpoints.load() is None
+    told = capsys.readouterr().err
+    assert "progress: half written" in told
+    assert "the training begins anew" in told

@@ -64,10 +64,25 @@ class Repository:
             YAML(typ="safe").dump(params, file)
 
 
-@pytest.fixture(scope="module")
-def repository(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """The project as it stands, without outputs."""
-    path = tmp_path_factory.mktemp("clone") / "project"
+@dataclass(frozen=True)
+class Whole:
+    """A whole `dvc repro` on the drawn sample, with everything made small.
+
+    Attributes:
+        repository: in which it ran; tests go on with it.
+        changes: of params.yaml, by section.
+        stages: that ran.
+        lock: the dvc.lock that it wrote.
+    """
+
+    repository: Repository
+    changes: dict[str, dict[str, Any]]
+    stages: list[str]
+    lock: bytes
+
+
+def copy_project(root: Path, path: Path) -> Repository:
+    """Copy the project as it stands, without outputs, and commit it."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=root,
@@ -87,10 +102,32 @@ def repository(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Reposito
     return copy
 
 
+@pytest.fixture(scope="module")
+def repository(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """The project as it stands, without outputs."""
+    return copy_project(root, tmp_path_factory.mktemp("clone") / "project")
+
+
 SMALL_TRAINING = {"image_size": 128, "batch_size": 2, "steps": 3, "validations": 1}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small() -> Callable[..., dict[str, Any]]:
     """Settings of a training that takes a minute."""
     return lambda **changes: SMALL_TRAINING | changes
+
+
+@pytest.fixture(scope="session")
+def whole(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, small: Callable[..., dict[str, Any]]
+) -> Whole:
+    """The pipeline once to its end, for all who need one."""
+    repository = copy_project(root, tmp_path_factory.mktemp("whole") / "project")
+    changes: dict[str, dict[str, Any]] = {
+        "sample": {"images": 24, "size": 128},
+        "train": small(steps=12, validations=3),
+        "evaluate": {"pictures": 2},
+    }
+    repository.set(**changes)
+    stages = repository.repro()
+    return Whole(repository, changes, stages, (repository.path / "dvc.lock").read_bytes())
