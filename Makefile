@@ -48,7 +48,7 @@ reproduce: .venv/runtime  ## Prove that two fresh clones lock the same bytes (ab
 kill-training: .venv/runtime  ## Prove that a training killed four times ends in the same bytes (half an hour)
 	@python -m tools.kill_training
 
-compare-models: .venv/develop  ## Train three models by DVC's queue in a fresh clone, compare and serve them
+compare-models: .venv/runtime  ## Train three models by DVC's queue in a fresh clone, compare and serve them
 	@python -m tools.compare_models
 
 screenshots: .venv/develop  ## Take the README's pictures of the page (docs/screenshots)

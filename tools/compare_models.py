@@ -42,8 +42,8 @@ DETECTOR, TEST, IMAGES = "models/detector", "data/coco/test.json", "data/images"
 _COLUMNS = ("test.AP", "test.AP50", "test.mask_AP", "test.mask_AP50", "val.AP", "val.AP50")
 _DEFAULTS = {"train.steps": "200"}
 _QUEUE_SECONDS = 4 * 3600.0
-# Each look costs a second of a core.
-_POLL_SECONDS = 15.0
+# Each look costs a second of a core, so the pauses between them grow.
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0
 _START_SECONDS = 180.0
 # A row of `dvc queue status` ends in the task's state.
 _STATE = re.compile(r"\b(Queued|Running|Success|Failed)\s*$", re.MULTILINE)
@@ -134,6 +134,7 @@ def queue_models(clone: Clone, models: Sequence[str], *targets: str) -> None:
 
 def _wait_for_queue(clone: Clone, count: int) -> None:
     deadline = time.monotonic() + _QUEUE_SECONDS
+    pause = _FIRST_PAUSE
     with tqdm(total=count, desc="queue", unit="experiment") as bar:
         while True:
             status = clone.run(["dvc", "queue", "status"])
@@ -145,7 +146,8 @@ def _wait_for_queue(clone: Clone, count: int) -> None:
                 return
             if time.monotonic() > deadline:
                 raise InputError(f"the queue did not end in {_QUEUE_SECONDS:g} s:\n{status}")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def _task_logs(clone: Clone) -> str:
