@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo repro serve app test lint bench soak reproduce kill-training screenshots doctor keep-splits clear-downloads messages lock
+.PHONY: help demo repro serve app test lint bench soak reproduce kill-training compare-models screenshots doctor keep-splits clear-downloads messages lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ reproduce: .venv/runtime  ## Prove that two fresh clones lock the same bytes (ab
 
 kill-training: .venv/runtime  ## Prove that a training killed four times ends in the same bytes (half an hour)
 	@python -m tools.kill_training
+
+compare-models: .venv/runtime  ## Train three models by DVC's queue in a fresh clone, compare and serve them
+	@python -m tools.compare_models
 
 screenshots: .venv/develop  ## Take the README's pictures of the page (docs/screenshots)
 	@python -m tools.screenshots

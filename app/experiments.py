@@ -29,12 +29,12 @@ from formats.dvc_lock import Lock, load_output, text_to_lock
 from formats.errors import InputError
 from formats.scratch import load_cache_folder
 
-METRICS = {"val": "reports/train/metrics.json", "test": "reports/evaluate/metrics.json"}
-"""Which file has the metrics of a split."""
+METRICS = {"val": "reports/train/headline.json", "test": "reports/evaluate/headline.json"}
+"""Which file has the metrics of a split, by the split's name in it; dvc.yaml lists them too."""
 
 # Others below refs/exps are DVC's own: exec, stash, celery, applied.
 _EXPERIMENT = re.compile(rb"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(.+)")
-_SHOWN = ("AP", "AP50", "mask_AP", "mask_AP50")
+_SHOWN = ("AP", "AP50", "mask_AP", "mask_AP50", "step")
 _MOST_PARAMS = 12
 
 
@@ -206,7 +206,9 @@ def _load_metrics(lock: Lock, cache: Path) -> tuple[dict[str, float], str]:
 
 def _text_to_metrics(text: bytes, split: str) -> dict[str, float]:
     value = json.loads(text)
-    known = value.get("val", value) if isinstance(value, dict) else {}
+    known = value.get(split) if isinstance(value, dict) else None
+    if not isinstance(known, dict):
+        return {}
     return {
         f"{split} {name}": float(known[name])
         for name in _SHOWN

@@ -22,15 +22,18 @@ from detector.evaluation import (
     evaluation_to_metrics,
     scores_to_curve,
 )
+from detector.scoring import metrics_to_headline
 from formats.files import save_json, save_text
 
 
 def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
-    """Write `metrics.json` and `plots/`.
+    """Write `metrics.json`, `headline.json` and the tables of `plots/`.
 
     Every table is written, with its header alone where there is nothing: DVC's plots name them.
     """
-    save_json(folder / "metrics.json", evaluation_to_metrics(evaluation))
+    metrics = evaluation_to_metrics(evaluation)
+    save_json(folder / "metrics.json", metrics)
+    save_json(folder / "headline.json", {"test": metrics_to_headline(metrics)})
     tables: dict[str, tuple[Sequence[str], Iterable[Row]]] = {
         "precision_recall": (CURVE_COLUMNS, scores_to_curve(evaluation.boxes)),
         "mask_precision_recall": (CURVE_COLUMNS, scores_to_curve(evaluation.masks)),

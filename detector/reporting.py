@@ -11,13 +11,17 @@ from typing import Self
 import tensorflow as tf
 from dvclive import Live
 
+from detector.scoring import HEADLINE
+from formats.files import save_text
+
 
 class TrainingReport:
     """Writes what `Training.run` reports; use it in a `with` block.
 
     Args:
         folder: DVCLive's: metrics.json (the last figures) and plots/metrics/ (a file a figure).
-            A DVC output, so nothing in it tells time.
+            A DVC output, so nothing in it tells time. The curves that dvc.yaml plots are all
+            there at the end: one that this training has not is a header alone.
         events: TensorBoard's event files, which do.
     """
 
@@ -27,6 +31,7 @@ class TrainingReport:
             str(folder), dvcyaml=None, save_dvc_exp=False, report=None, monitor_system=False
         )
         shutil.rmtree(events, ignore_errors=True)
+        self._folder = folder
         self._events = tf.summary.create_file_writer(str(events))
 
     def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -50,3 +55,7 @@ class TrainingReport:
         self._events.close()
         if error is None:
             self._live.end()
+            for name in HEADLINE:  # DVC's plots would warn of a file that is missing
+                curve = self._folder / "plots/metrics/val" / f"{name}.tsv"
+                if not curve.exists():
+                    save_text(curve, f"step\t{name}\n")

@@ -33,6 +33,9 @@ _MAX_DETECTIONS = {1: 0, 10: 1, 100: 2}
 RECALLS = np.linspace(0, 1, 101)
 """Where COCO reads precision off a curve."""
 
+HEADLINE = ("AP", "AP50", "mask_AP", "mask_AP50")
+"""The few figures that are shown wherever there is room for a few."""
+
 
 @dataclass(frozen=True)
 class ClassScore:
@@ -167,6 +170,11 @@ def mean_precision(precision: NDArray[np.float64]) -> NDArray[np.float64]:
     """Precision [101, classes] -> its mean [101] over the classes in the truth; NaN if none is."""
     present = precision[:, (precision > -1).all(axis=0)]
     return present.mean(axis=1) if present.size else np.full(len(precision), np.nan)
+
+
+def metrics_to_headline(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+    """The few of all figures that tell experiments apart at a glance, as `dvc exp show` lists."""
+    return {name: metrics[name] for name in HEADLINE if name in metrics}
 
 
 def summaries_to_metrics(boxes: Scores, masks: Scores | None) -> dict[str, float | None]:

@@ -1,11 +1,13 @@
 """Measure the exported detector on the test split: `python -m stages.evaluate`.
 
 models/detector/<version>/, data/coco/test.json and data/images/ -> reports/evaluate/:
+    headline.json            the few figures that `dvc exp show` lists
     metrics.json             figures by COCO's definition, fractions of 0 to 1, null is undefined
     report.md                the same to read, with the classes and pictures that went worst
     model.json               which model was measured (version, identity) and on which test.json
     detections.json          all detections as COCO results
     images/<rank>_<image>.png   truth beside detections, the worst picture first
+    plots/images/<image>.png    the same pictures whatever the model, to see models side by side
     plots/precision_recall.csv, plots/mask_precision_recall.csv   means of the classes
     plots/class_precision_recall.csv
     plots/confusion.csv      one row an object, of the 30 classes with most errors
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +28,8 @@ from pydantic import Field
 from tqdm import tqdm
 
 from detector.comparison import draw_comparison
-from detector.evaluation import Evaluation, Thresholds, evaluate_results
+from detector.confusion import ImageScore
+from detector.evaluation import Thresholds, evaluate_results
 from detector.evaluation_files import save_evaluation, save_results
 from detector.evaluation_report import (
     Drawn,
@@ -60,7 +64,7 @@ class EvaluateParams:
     """The section `evaluate`.
 
     Attributes:
-        pictures: how many of the worst test images are drawn.
+        pictures: how many of the worst test images are drawn, and of those for all models.
         picture_score: least score of a detection that is drawn and ranks its picture.
         confusion_score: least score of a detection in the confusion matrix.
         confusion_iou: least IoU of a detection with the object that it is taken for.
@@ -91,11 +95,13 @@ def main() -> None:
     ]
     thresholds = Thresholds(params.picture_score, params.confusion_score, params.confusion_iou)
     evaluation = evaluate_results(truth, results, detector.has_masks, thresholds)
+    drawing = Drawing(detector, truth, thresholds.picture_score)
     with folder_written_aside(REPORT) as folder:
         save_json(folder / "model.json", describe_measured(detector.folder))
         save_results(folder / "detections.json", results)
         save_evaluation(folder, evaluation)
-        drawn = save_pictures(folder / "images", detector, truth, evaluation, params.pictures)
+        drawn = save_worst_pictures(folder / "images", drawing, evaluation.ranking, params.pictures)
+        save_same_pictures(folder / "plots/images", drawing, evaluation.ranking, params.pictures)
         save_text(folder / "report.md", evaluation_to_markdown(evaluation, drawn))
     print(f"evaluate: {evaluation_to_headline(evaluation)}; see {REPORT / 'report.md'}")
 
@@ -126,33 +132,68 @@ def detect(detector: ExportedDetector, image: CocoImage) -> Detections:
     return detector.detect(encoded, image["width"], image["height"])
 
 
-def save_pictures(
-    folder: Path, detector: ExportedDetector, truth: Coco, evaluation: Evaluation, count: int
-) -> list[Drawn]:
-    """Draw the `count` worst pictures, named by rank and the beginning of their content's hash."""
-    folder.mkdir()
-    images = {image["id"]: image for image in truth["images"]}
-    annotations: dict[int, list[CocoAnnotation]] = defaultdict(list)
-    for annotation in truth["annotations"]:
-        annotations[annotation["image_id"]].append(annotation)
-    drawn = []
-    worst = evaluation.ranking[:count]
-    for rank, scored in enumerate(tqdm(worst, "draw", unit="image", disable=None), start=1):
-        image = images[scored.image_id]
+class Drawing:
+    """Draws pictures of the test split, truth beside detections.
+
+    Args:
+        detector: what finds.
+        truth: the test split.
+        least_score: of a detection that is drawn.
+    """
+
+    def __init__(self, detector: ExportedDetector, truth: Coco, least_score: float) -> None:
+        self._detector, self._least_score = detector, least_score
+        self.images = {image["id"]: image for image in truth["images"]}
+        self._annotations: dict[int, list[CocoAnnotation]] = defaultdict(list)
+        for annotation in truth["annotations"]:
+            self._annotations[annotation["image_id"]].append(annotation)
+
+    def save(self, path: Path, score: ImageScore) -> None:
+        """Write one picture as a PNG."""
+        image = self.images[score.image_id]
         with Image.open(IMAGES / image["file_name"]) as picture:
             comparison = draw_comparison(
                 picture,
                 image_to_name(image),
-                annotations[scored.image_id],
-                detect(detector, image),
-                scored,
-                detector.class_names,
-                evaluation.thresholds.picture_score,
+                self._annotations[score.image_id],
+                detect(self._detector, image),
+                score,
+                self._detector.class_names,
+                self._least_score,
             )
-        name = f"{rank:0{len(str(len(worst)))}}_{Path(image['file_name']).stem[:12]}.png"
-        save_bytes(folder / name, picture_to_png(comparison))
-        drawn.append(Drawn(f"{folder.name}/{name}", image_to_name(image), scored))
+        save_bytes(path, picture_to_png(comparison))
+
+
+def save_worst_pictures(
+    folder: Path, drawing: Drawing, ranking: Sequence[ImageScore], count: int
+) -> list[Drawn]:
+    """Draw the `count` worst pictures, named by rank and the beginning of their content's hash."""
+    folder.mkdir()
+    drawn = []
+    worst = ranking[:count]
+    for rank, score in enumerate(tqdm(worst, "draw", unit="image", disable=None), start=1):
+        image = drawing.images[score.image_id]
+        name = f"{rank:0{len(str(len(worst)))}}_{_short_name(image)}"
+        drawing.save(folder / name, score)
+        drawn.append(Drawn(f"{folder.name}/{name}", image_to_name(image), score))
     return drawn
+
+
+def save_same_pictures(
+    folder: Path, drawing: Drawing, ranking: Sequence[ImageScore], count: int
+) -> None:
+    """Draw `count` pictures that any model would get: the first by their content's hash.
+
+    `dvc plots diff` lays pictures of one name side by side; the worst ones have a rank in theirs.
+    """
+    folder.mkdir()
+    by_hash = sorted(ranking, key=lambda score: drawing.images[score.image_id]["file_name"])
+    for score in tqdm(by_hash[:count], "draw", unit="image", disable=None):
+        drawing.save(folder / _short_name(drawing.images[score.image_id]), score)
+
+
+def _short_name(image: CocoImage) -> str:
+    return f"{Path(image['file_name']).stem[:12]}.png"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Train a detector: `python -m stages.train`.
 
 data/tfrecord/train, data/coco/{train,val}.json and data/images (to validate on)
--> models/checkpoint/ (weights, experiment.yaml, training.json) and reports/train/ (DVCLive).
+-> models/checkpoint/ (weights, experiment.yaml, training.json) and reports/train/ (DVCLive, and
+headline.json: the kept weights on val).
 TensorBoard's event files tell time, so they go to logs/train/, which is no output.
 """
 
@@ -18,11 +19,13 @@ from detector.pretrained import find_weights, restore_pretrained
 from detector.record import build_record
 from detector.reporting import TrainingReport
 from detector.resuming import open_checkpoints
+from detector.scoring import metrics_to_headline
 from detector.settings import TrainParams, resolve_model, splits_to_facts
 from detector.strategies import build_strategy
 from detector.training import Training
 from detector.validation import build_validation
 from formats.coco import load_coco
+from formats.files import save_json
 from formats.params import load_section
 from stages.command import run_stage
 
@@ -63,6 +66,8 @@ def main() -> None:
         with TrainingReport(REPORT, EVENTS) as report:
             best = training.run(validate, report, checkpoints)
         save_trained(CHECKPOINT, config, training.model, record | {"validation": asdict(best)})
+    headline = metrics_to_headline(best.metrics) | {"step": best.step}
+    save_json(REPORT / "headline.json", {"val": headline})
     print(f"train: kept step {best.step}, {best.ranked_by} on val {best.score:.3f}")
 
 

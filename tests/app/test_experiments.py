@@ -22,12 +22,12 @@ import json, pathlib
 from ruamel.yaml import YAML
 steps = YAML(typ="safe").load(open("params.yaml"))["train"]["steps"]
 for name, value in (
-    ("train", {"step": steps, "val": {"AP": steps / 2}}),
-    ("evaluate", {"AP": steps / 10, "AP50": None}),
+    ("train", {"val": {"AP": steps / 2, "step": steps}}),
+    ("evaluate", {"test": {"AP": steps / 10, "AP50": None}}),
 ):
     folder = pathlib.Path("reports", name)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "metrics.json").write_text(json.dumps(value))
+    (folder / "headline.json").write_text(json.dumps(value))
 """
 DVC_YAML = """
 stages:
@@ -36,7 +36,7 @@ stages:
     deps: [stage.py]
     params: [train]
     outs: [reports/train, reports/evaluate]
-metrics: [reports/train/metrics.json, reports/evaluate/metrics.json]
+metrics: [reports/train/headline.json, reports/evaluate/headline.json]
 """
 HOSTILE = "<b>x</b>"
 
@@ -91,8 +91,8 @@ def test_all_are_read_with_their_own_params_and_metrics(made: Path) -> None:
     }  # fmt: skip
     baseline, more = found["branch", "main"], found["experiment", "more"]
     assert baseline.params == {"train.steps": 5, "train.seed": 1}
-    assert baseline.metrics == {"val AP": 2.5, "test AP": 0.5}
-    assert more.metrics == {"val AP": 3.5, "test AP": 0.7}
+    assert baseline.metrics == {"val AP": 2.5, "val step": 5, "test AP": 0.5}
+    assert more.metrics == {"val AP": 3.5, "val step": 7, "test AP": 0.7}
     assert found["workspace", "workspace"].metrics == more.metrics, "it was applied"
     assert not any(each.problem for each in found.values())
 
@@ -108,7 +108,7 @@ def test_as_dvc_itself_shows_them(made: Path) -> None:
         data = known[found[key].revision]
         metrics = data["metrics"]
         assert (
-            metrics["reports/evaluate/metrics.json"]["data"]["AP"]
+            metrics["reports/evaluate/headline.json"]["data"]["test"]["AP"]
             == (found[key].metrics["test AP"])
         )
         assert (
@@ -146,8 +146,8 @@ def test_what_is_missing_is_said(repository: Path) -> None:
     assert "dvc fetch" in found["branch", "main"].problem
     assert found["branch", "main"].params["train.steps"] == 5
     workspace = found["workspace", "workspace"]
-    assert workspace.problem == "reports/evaluate/metrics.json: not there at the moment"
-    assert workspace.metrics == {"val AP": 3.5}
+    assert workspace.problem == "reports/evaluate/headline.json: not there at the moment"
+    assert workspace.metrics == {"val AP": 3.5, "val step": 7}
     assert "Missing" in experiments_to_table(list(found.values())).columns
 
 

@@ -61,7 +61,7 @@ def save_split(root: Path, *pictures: tuple[list[Any], list[Any]], masks: bool =
     for number, (drawn, truth) in enumerate(pictures, start=1):
         data = io.BytesIO()
         draw_picture(*drawn).save(data, "JPEG", quality=95, subsampling=0)
-        name = f"{number:064x}.jpg"
+        name = f"{str(number).ljust(64, '0')}.jpg"
         (root / "data/images" / name).write_bytes(data.getvalue())
         source = f"https://cdn/{number}.jpg?sig=x"
         images.append(
@@ -135,12 +135,30 @@ def test_draws_the_worst_pictures_first(repository: Path) -> None:
     evaluate.main()
     folder = repository / "reports/evaluate"
     names = sorted(path.name for path in (folder / "images").iterdir())
-    assert names == ["1_000000000000.png", "2_000000000000.png"]
+    assert names == ["1_200000000000.png", "2_100000000000.png"]
     with Image.open(folder / "images" / names[0]) as picture:
         assert picture.size == (2 * 720 + 36, 540 + 90)
     report = (folder / "report.md").read_text()
     assert f"1. [2.jpg](images/{names[0]}): F1 0.00, 0 found, 2 missed, 1 invented" in report
     assert f"2. [1.jpg](images/{names[1]}): F1 1.00" in report
+
+
+def test_draws_the_same_pictures_whatever_the_model_finds(repository: Path) -> None:
+    drawn = []
+    for least in (0.5, 1.0):
+        save_params(repository, PARAMS | {"picture_score": least})
+        evaluate.main()
+        drawn.append(all_bytes(repository / "reports/evaluate/plots/images"))
+    assert sorted(drawn[0]) == sorted(drawn[1]) == ["100000000000.png", "200000000000.png"]
+    assert drawn[0] != drawn[1], "what is found does differ"
+
+
+def test_the_headline_is_a_few_of_the_figures(repository: Path) -> None:
+    evaluate.main()
+    metrics, headline = load(repository, "metrics.json"), load(repository, "headline.json")
+    assert list(headline) == ["test"]
+    assert list(headline["test"]) == ["AP", "AP50", "mask_AP", "mask_AP50"]
+    assert headline["test"].items() <= metrics.items()
 
 
 def test_confusion_is_a_row_an_object(repository: Path) -> None:
