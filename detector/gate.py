@@ -112,15 +112,15 @@ def _loss_reasons(comparison: Comparison, rules: GateParams) -> Iterator[str]:
     for figure in ("AP", "mask_AP"):
         overall = comparison.figures.get(figure)
         if overall and _lost(overall, rules.max_ap_loss):
-            allowed = f"gate.max_ap_loss = {rules.max_ap_loss:g}"
-            yield f"{_title(figure)} fell {difference_to_text(overall)}; {allowed} is allowed."
+            allowed = f"gate.max_ap_loss allows {rules.max_ap_loss:g}"
+            yield f"{_title(figure)} fell {_change_to_text(overall, rules)}; {allowed}."
         for name, of_class in comparison.classes.items():
             change = of_class.figures.get(figure)
             if change and of_class.is_judged and _lost(change, rules.max_class_ap_loss):
-                allowed = f"gate.max_class_ap_loss = {rules.max_class_ap_loss:g}"
+                allowed = f"gate.max_class_ap_loss allows {rules.max_class_ap_loss:g}"
                 yield (
-                    f"{_title(figure)} of class {name!r} fell {difference_to_text(change)}; "
-                    f"{allowed} is allowed."
+                    f"{_title(figure)} of class {name!r} fell {_change_to_text(change, rules)}; "
+                    f"{allowed}."
                 )
 
 
@@ -130,20 +130,20 @@ def _lost(difference: Difference, allowed: float) -> bool:
 
 
 def _progress(comparison: Comparison, rules: GateParams) -> Iterator[str]:
-    interval = f"{100 * rules.confidence:g} % interval"
+    """Say of each overall figure that is no reason whether it rose or fell, or may be chance."""
     for figure in ("AP", "mask_AP"):
         overall = comparison.figures.get(figure)
-        if overall is None:
+        if overall is None or _lost(overall, rules.max_ap_loss):
             continue
-        text = difference_to_text(overall)
-        if overall.is_better:
-            yield f"{_title(figure)} rose {text}: the {interval} excludes chance."
-        elif overall.is_worse:
-            yield f"{_title(figure)} fell {text}: the {interval} excludes chance."
-        elif overall.change.value == 0 == overall.change.low == overall.change.high:
+        text = _change_to_text(overall, rules)
+        if overall.is_same:
             yield f"{_title(figure)} is the same, {overall.candidate:.3f}."
+        elif overall.is_better:
+            yield f"{_title(figure)} rose {text}."
+        elif overall.is_worse:
+            yield f"{_title(figure)} fell {text}; gate.max_ap_loss allows it."
         else:
-            yield f"{_title(figure)} went {text}: the {interval} holds zero, so it may be chance."
+            yield f"{_title(figure)} went {text}: as zero is in it, this may be chance."
 
 
 def _notes(comparison: Comparison, rules: GateParams) -> Iterator[str]:
@@ -188,8 +188,11 @@ def _title(figure: str) -> str:
     return "Mask AP" if figure == "mask_AP" else figure
 
 
-def difference_to_text(difference: Difference) -> str:
-    """Say from what to what, and how sure that is."""
+def _change_to_text(difference: Difference, rules: GateParams) -> str:
+    """Say from what to what, and where the difference lies."""
     change = difference.change
-    text = f"from {difference.baseline or 0:.3f} to {difference.candidate or 0:.3f}"
-    return f"{text} ({change.value or 0:+.3f}, {change.low or 0:+.3f} to {change.high or 0:+.3f})"
+    interval = f"{100 * rules.confidence:g} % interval of the difference"
+    return (
+        f"from {difference.baseline or 0:.3f} to {difference.candidate or 0:.3f} "
+        f"({interval} {change.low or 0:+.3f} to {change.high or 0:+.3f})"
+    )

@@ -59,6 +59,11 @@ class Difference:
         """Whether it is a gain that chance does not explain."""
         return self.change.low is not None and self.change.low > 0
 
+    @property
+    def is_same(self) -> bool:
+        """Whether it is zero, whatever images are drawn: the same was found."""
+        return self.change.value == 0 == self.change.low == self.change.high
+
 
 @dataclass(frozen=True)
 class ClassDifference:

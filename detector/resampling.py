@@ -61,8 +61,11 @@ class Precisions:
 
 def draw_weights(images: int, resamples: int, seed: int) -> NDArray[np.int64]:
     """Draw resamples of images: int64 [resamples, images], how often each image was drawn."""
-    generator = np.random.default_rng(seed)
-    return generator.multinomial(images, np.full(images, 1 / max(images, 1)), size=resamples)
+    if not images:
+        return np.zeros((resamples, 0), np.int64)
+    return np.random.default_rng(seed).multinomial(
+        images, np.full(images, 1 / images), size=resamples
+    )
 
 
 def results_to_matches(truth: Coco, results: Sequence[Result], kind: Kind) -> list[ClassMatches]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from formats.masks import crop_to_rle, polygons_to_crop
 from tests.coco_factory import box_to_polygon, boxes_to_coco
 
 SIZE = 640, 480
@@ -25,7 +26,7 @@ def make_split(
         rare: How much rarer a class is than the one before it.
     """
     rng = np.random.default_rng(seed)
-    shares = rare ** -np.arange(classes)
+    shares = float(rare) ** -np.arange(classes)
     placed = [
         (image, 1 + int(rng.choice(classes, p=shares / shares.sum())), _box(rng))
         for image in range(1, images + 1)
@@ -87,6 +88,4 @@ def _result(image_id: int, class_id: int, box: list[float], score: float) -> dic
 
 
 def _box_to_rle(box: list[float]) -> dict[str, Any]:
-    from formats.masks import crop_to_rle, polygons_to_crop
-
     return crop_to_rle(polygons_to_crop([box_to_polygon(box)], *SIZE), *SIZE)
