@@ -18,6 +18,7 @@ from formats.params import section
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 _LISTED = 5
+_RARE = "the rare classes together"
 
 
 @section
@@ -31,8 +32,8 @@ class GateParams:
         min_ap50: least AP50 of the candidate's boxes on its whole test split.
         max_ap_loss: allowed loss of AP, the mean over the classes.
         max_class_ap_loss: allowed loss of each class's AP.
-        min_images: a class with objects in fewer of the compared images is not judged by itself,
-            and fewer compared images are too few for anything.
+        min_images: classes with objects in fewer of the compared images are judged together, as
+            one; fewer compared images are too few for anything.
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -114,13 +115,13 @@ def _loss_reasons(comparison: Comparison, rules: GateParams) -> Iterator[str]:
         if overall and _lost(overall, rules.max_ap_loss):
             allowed = f"gate.max_ap_loss allows {rules.max_ap_loss:g}"
             yield f"{_title(figure)} fell {_change_to_text(overall, rules)}; {allowed}."
-        for name, of_class in comparison.classes.items():
+        classes = {f"class {name!r}": each for name, each in comparison.classes.items()}
+        for title, of_class in (classes | {_RARE: comparison.rare}).items():
             change = of_class.figures.get(figure)
             if change and of_class.is_judged and _lost(change, rules.max_class_ap_loss):
                 allowed = f"gate.max_class_ap_loss allows {rules.max_class_ap_loss:g}"
                 yield (
-                    f"{_title(figure)} of class {name!r} fell {_change_to_text(change, rules)}; "
-                    f"{allowed}."
+                    f"{_title(figure)} of {title} fell {_change_to_text(change, rules)}; {allowed}."
                 )
 
 
@@ -173,9 +174,9 @@ def _notes(comparison: Comparison, rules: GateParams) -> Iterator[str]:
     )
     if rare:
         yield (
-            f"Look at these classes: they lost more than {rules.max_class_ap_loss:g} AP, but on "
-            f"fewer than gate.min_images = {rules.min_images} images, too few to tell a loss from "
-            f"chance: {_listed(rare)}."
+            f"Look at these rare classes: they lost more than {rules.max_class_ap_loss:g} AP, but "
+            f"on fewer than gate.min_images = {rules.min_images} images, too few to judge each by "
+            f"itself: {_listed(rare)}."
         )
 
 

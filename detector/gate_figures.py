@@ -67,10 +67,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class ClassDifference:
-    """One class's differences.
+    """One class's differences, or those of several rare classes together.
 
     Attributes:
-        images: Compared images with objects of the class.
+        images: Compared images with such objects.
         is_judged: Whether these are enough to judge it by itself; without, there is no interval.
         figures: AP, and mask_AP where both have masks.
     """
@@ -91,6 +91,7 @@ class Comparison:
         figures: AP and AP50 over the classes that both know; mask_AP and mask_AP50 where both
             have masks.
         classes: By name, of the classes that both know.
+        rare: The mean of those that are too rare to be judged by themselves.
         new_classes: Names that the candidate alone knows.
         gone_classes: Names that the published version alone knows.
         masks_of_one: Who alone gives masks: "the candidate", "the published version" or "".
@@ -101,6 +102,7 @@ class Comparison:
     baseline_only: int
     figures: dict[str, Difference]
     classes: dict[str, ClassDifference]
+    rare: ClassDifference
     new_classes: tuple[str, ...]
     gone_classes: tuple[str, ...]
     masks_of_one: str

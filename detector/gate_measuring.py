@@ -32,6 +32,9 @@ from formats.coco import Coco
 from formats.published import Published
 from formats.published_results import published_to_results
 
+# One image cannot tell a loss from chance.
+_LEAST_RARE_IMAGES = 2
+
 _KINDS: tuple[tuple[str, Kind], ...] = (("", "bbox"), ("mask_", "segm"))
 
 
@@ -85,26 +88,32 @@ def compare(
     weights = _draw(common, bootstrap)
     figures: dict[str, Difference] = {}
     by_class: dict[str, list[Difference]] = {}
-    with_class = [np.count_nonzero(each.objects) for each in matches[""][0]]
-    judged = np.array(with_class, np.int64) >= min_images
+    # [classes + 1, images]: which images have objects of each class; last, of any rare class.
+    has = np.array([each.objects > 0 for each in matches[""][0]], np.bool_)
+    has = has.reshape(len(common["categories"]), len(common["images"]))
+    judged = np.count_nonzero(has, axis=1) >= min_images
+    has = np.vstack([has, has[~judged].any(axis=0)])
+    judged = np.append(judged, np.count_nonzero(has[-1]) >= _LEAST_RARE_IMAGES)
     for prefix, sides in matches.items():
         measured = [_measure(side, weights, f"compare {prefix}AP") for side in sides]
         figures |= _overall_differences(prefix, measured, bootstrap.confidence)
         by_class[f"{prefix}AP"] = _class_differences(measured, judged, bootstrap.confidence)
+    *of_classes, of_rare = (
+        ClassDifference(
+            images=int(np.count_nonzero(has[place])),
+            is_judged=bool(judged[place]),
+            figures={figure: changes[place] for figure, changes in by_class.items()},
+        )
+        for place in range(len(has))
+    )
     known = {image["file_name"] for image in truth["images"]}
     return Comparison(
         images=len(common["images"]),
         candidate_only=len(truth["images"]) - len(common["images"]),
         baseline_only=len(set(published.images) - known),
         figures=figures,
-        classes={
-            name: ClassDifference(
-                images=int(with_class[place]),
-                is_judged=bool(judged[place]),
-                figures={figure: of_classes[place] for figure, of_classes in by_class.items()},
-            )
-            for place, name in enumerate(_class_names(common))
-        },
+        classes=dict(zip(_class_names(common), of_classes, strict=True)),
+        rare=of_rare,
         new_classes=tuple(name for name in names if name not in published.classes),
         gone_classes=tuple(name for name in published.classes if name not in names),
         masks_of_one=_masks_of_one(results, published),
@@ -194,16 +203,23 @@ def _class_differences(
     judged: NDArray[np.bool_],
     confidence: float,
 ) -> list[Difference]:
-    (ours, our_resamples), (theirs, their_resamples) = measured
-    values = ours.ap[0] - theirs.ap[0]
-    # Intervals hold together, so those of rare classes, the widest, would widen all others.
-    resampled = np.where(judged, our_resamples.ap - their_resamples.ap, np.nan)
+    """The differences of each class; last, of the mean of those that are not judged."""
+    (ours, our_resamples), (theirs, their_resamples) = (
+        tuple(_with_rare(each.ap, ~judged[:-1]) for each in side) for side in measured
+    )
+    values = ours[0] - theirs[0]
+    # The intervals hold together, so one that is not to be judged by would widen all others.
+    resampled = np.where(judged, our_resamples - their_resamples, np.nan)
     return [
         Difference(_defined(our_value), _defined(their_value), change)
         for our_value, their_value, change in zip(
-            ours.ap[0], theirs.ap[0], joint_intervals(values, resampled, confidence), strict=True
+            ours[0], theirs[0], joint_intervals(values, resampled, confidence), strict=True
         )
     ]
+
+
+def _with_rare(ap: NDArray[np.float64], rare: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.column_stack([ap, class_mean(ap[:, rare])])
 
 
 def _defined(value: float) -> float | None:
