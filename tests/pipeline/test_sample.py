@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.tf]
 
-STAGES = ["sample", "fetch", "coco", "tfrecord", "train", "export", "evaluate", "verify"]
+STAGES = ["sample", "fetch", "coco", "tfrecord", "train", "export", "evaluate", "gate", "verify"]
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,8 @@ def test_writes_what_the_readme_promises(built: Any) -> None:
         "models/detector/1/saved_model.pb",
         "reports/evaluate/model.json",
         "reports/evaluate/report.md",
+        "reports/gate/gate.json",
+        "reports/gate/model_card.html",
         "reports/verify/report.md",
         "reports/train/plots/metrics/train/loss.tsv",
     ):
@@ -53,7 +55,7 @@ def test_nothing_that_dvc_tracks_is_left_for_git(built: Any) -> None:
 
 def test_a_setting_of_evaluate_runs_evaluate_alone(built: Any) -> None:
     built.set(evaluate={"pictures": 1})
-    assert built.repro() == ["evaluate"]
+    assert built.repro() == ["evaluate", "gate"]
 
 
 def test_another_split_runs_coco_and_what_follows(built: Any) -> None:
