@@ -67,16 +67,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class ClassDifference:
-    """One class's differences, or those of several rare classes together.
+    """One class's differences; their intervals hold for all classes together.
 
     Attributes:
-        images: Compared images with such objects.
-        is_judged: Whether these are enough to judge it by itself; without, there is no interval.
+        images: Compared images with objects of the class.
         figures: AP, and mask_AP where both have masks.
     """
 
     images: int
-    is_judged: bool
     figures: dict[str, Difference]
 
 
@@ -91,7 +89,6 @@ class Comparison:
         figures: AP and AP50 over the classes that both know; mask_AP and mask_AP50 where both
             have masks.
         classes: By name, of the classes that both know.
-        rare: The mean of those that are too rare to be judged by themselves.
         new_classes: Names that the candidate alone knows.
         gone_classes: Names that the published version alone knows.
         masks_of_one: Who alone gives masks: "the candidate", "the published version" or "".
@@ -102,7 +99,6 @@ class Comparison:
     baseline_only: int
     figures: dict[str, Difference]
     classes: dict[str, ClassDifference]
-    rare: ClassDifference
     new_classes: tuple[str, ...]
     gone_classes: tuple[str, ...]
     masks_of_one: str

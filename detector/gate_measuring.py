@@ -32,9 +32,6 @@ from formats.coco import Coco
 from formats.published import Published
 from formats.published_results import published_to_results
 
-# One image cannot tell a loss from chance.
-_LEAST_RARE_IMAGES = 2
-
 _KINDS: tuple[tuple[str, Kind], ...] = (("", "bbox"), ("mask_", "segm"))
 
 
@@ -62,11 +59,7 @@ def measure_candidate(truth: Coco, results: Sequence[Result], bootstrap: Bootstr
 
 
 def compare(
-    truth: Coco,
-    results: Sequence[Result],
-    published: Published,
-    bootstrap: Bootstrap,
-    min_images: int,
+    truth: Coco, results: Sequence[Result], published: Published, bootstrap: Bootstrap
 ) -> Comparison:
     """Compare a candidate with the published version, image by image.
 
@@ -75,7 +68,6 @@ def compare(
         results: The candidate's COCO results on it.
         published: What the published version found in its own.
         bootstrap: For the intervals.
-        min_images: Least images with objects of a class that is judged by itself.
     """
     names = _class_names(truth)
     common = _common_truth(truth, published)
@@ -88,32 +80,24 @@ def compare(
     weights = _draw(common, bootstrap)
     figures: dict[str, Difference] = {}
     by_class: dict[str, list[Difference]] = {}
-    # [classes + 1, images]: which images have objects of each class; last, of any rare class.
-    has = np.array([each.objects > 0 for each in matches[""][0]], np.bool_)
-    has = has.reshape(len(common["categories"]), len(common["images"]))
-    judged = np.count_nonzero(has, axis=1) >= min_images
-    has = np.vstack([has, has[~judged].any(axis=0)])
-    judged = np.append(judged, np.count_nonzero(has[-1]) >= _LEAST_RARE_IMAGES)
+    images = np.array([np.count_nonzero(each.objects) for each in matches[""][0]], np.int64)
     for prefix, sides in matches.items():
         measured = [_measure(side, weights, f"compare {prefix}AP") for side in sides]
         figures |= _overall_differences(prefix, measured, bootstrap.confidence)
-        by_class[f"{prefix}AP"] = _class_differences(measured, judged, bootstrap.confidence)
-    *of_classes, of_rare = (
-        ClassDifference(
-            images=int(np.count_nonzero(has[place])),
-            is_judged=bool(judged[place]),
-            figures={figure: changes[place] for figure, changes in by_class.items()},
-        )
-        for place in range(len(has))
-    )
+        by_class[f"{prefix}AP"] = _class_differences(measured, images, bootstrap.confidence)
     known = {image["file_name"] for image in truth["images"]}
     return Comparison(
         images=len(common["images"]),
         candidate_only=len(truth["images"]) - len(common["images"]),
         baseline_only=len(set(published.images) - known),
         figures=figures,
-        classes=dict(zip(_class_names(common), of_classes, strict=True)),
-        rare=of_rare,
+        classes={
+            name: ClassDifference(
+                images=int(images[place]),
+                figures={figure: changes[place] for figure, changes in by_class.items()},
+            )
+            for place, name in enumerate(_class_names(common))
+        },
         new_classes=tuple(name for name in names if name not in published.classes),
         gone_classes=tuple(name for name in published.classes if name not in names),
         masks_of_one=_masks_of_one(results, published),
@@ -200,26 +184,17 @@ def _overall_differences(
 
 def _class_differences(
     measured: Sequence[tuple[Precisions, Precisions]],
-    judged: NDArray[np.bool_],
+    images: NDArray[np.int64],
     confidence: float,
 ) -> list[Difference]:
-    """The differences of each class; last, of the mean of those that are not judged."""
-    (ours, our_resamples), (theirs, their_resamples) = (
-        tuple(_with_rare(each.ap, ~judged[:-1]) for each in side) for side in measured
+    (ours, our_resamples), (theirs, their_resamples) = measured
+    changes = joint_intervals(
+        ours.ap[0] - theirs.ap[0], our_resamples.ap - their_resamples.ap, images, confidence
     )
-    values = ours[0] - theirs[0]
-    # The intervals hold together, so one that is not to be judged by would widen all others.
-    resampled = np.where(judged, our_resamples - their_resamples, np.nan)
     return [
         Difference(_defined(our_value), _defined(their_value), change)
-        for our_value, their_value, change in zip(
-            ours[0], theirs[0], joint_intervals(values, resampled, confidence), strict=True
-        )
+        for our_value, their_value, change in zip(ours.ap[0], theirs.ap[0], changes, strict=True)
     ]
-
-
-def _with_rare(ap: NDArray[np.float64], rare: NDArray[np.bool_]) -> NDArray[np.float64]:
-    return np.column_stack([ap, class_mean(ap[:, rare])])
 
 
 def _defined(value: float) -> float | None:

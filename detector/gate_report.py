@@ -47,7 +47,6 @@ def gate_to_json(
         and {name: _difference(value) for name, value in comparison.figures.items()},
         "classes": comparison
         and {name: _class_difference(value) for name, value in comparison.classes.items()},
-        "rare_classes": comparison and _class_difference(comparison.rare),
     }
 
 
@@ -79,7 +78,6 @@ def _difference(difference: Difference) -> dict[str, float | None]:
 def _class_difference(of_class: ClassDifference) -> dict[str, Any]:
     return {
         "images": of_class.images,
-        "judged": of_class.is_judged,
         **{figure: _difference(value) for figure, value in of_class.figures.items()},
     }
 

@@ -57,8 +57,8 @@ def save_gate(folder: Path, *, passed: bool) -> None:
     lost = {"candidate": 0.5, "baseline": 0.75, "value": -0.25, "low": -0.3, "high": -0.2}
     unknown = {"candidate": None, "baseline": None, **undefined}
     classes = {
-        "NA": {"images": 0, "judged": False, "AP": unknown},
-        HOSTILE: {"images": 9, "judged": True, "AP": lost},
+        "NA": {"images": 0, "AP": unknown},
+        HOSTILE: {"images": 9, "AP": lost},
     }
     value: dict[str, Any] = {
         "passed": passed,

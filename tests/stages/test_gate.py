@@ -25,7 +25,7 @@ from tests.detection_factory import detect, make_split
 HOSTILE = '<script>alert("x")</script>{{ 7*7 }}&\'`'
 PARAMS = {
     "seed": 1, "resamples": 100, "confidence": 0.95, "min_ap50": 0.0, "max_ap_loss": 0.02,
-    "max_class_ap_loss": 0.05, "min_images": 6,
+    "max_class_ap_loss": 0.05,
 }  # fmt: skip
 VOID = {"meta", "img", "br", "hr", "input", "link"}
 
