@@ -190,8 +190,8 @@ def load_folder_files(cache: Path, md5: str, path: str) -> dict[str, str]:
         raise InputError(f"{path}: the cache's list of its files ({md5}) is broken") from None
     if strange := next((each for each in files.values() if not _MD5.fullmatch(each)), None):
         raise InputError(f"{path}: the cache's list of its files has the md5 {strange!r}")
-    if outside := next((each for each in files if not _is_inside(each)), None):
-        raise InputError(f"{path}: the cache's list of its files has the path {outside!r}")
+    if outside := [each for each in files if not _is_inside(each)]:
+        raise InputError(f"{path}: the cache's list of its files has the path {outside[0]!r}")
     return files
 
 

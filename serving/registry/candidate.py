@@ -162,9 +162,10 @@ def _check_cache(root: Path, md5: str) -> None:
 
 
 def _check_report(root: Path, report: Path, candidate: Candidate) -> None:
-    """A stage that failed is not in dvc.lock, so what is there and unchanged passed."""
+    """A stage that failed is not in dvc.lock, so what is there, current and unchanged passed."""
     stage = candidate.stages.get(report.name)
-    if stage is None or stage.deps.get(MODEL.as_posix()) != candidate.md5:
+    made = {path: md5 for each in candidate.stages.values() for path, md5 in each.outs.items()}
+    if stage is None or any(made.get(path, md5) != md5 for path, md5 in stage.deps.items()):
         raise InputError(
             f"{report}: the stage {report.name} did not run to a good end on version "
             f"{candidate.version} as it is in {MODEL}; {_REPRO}"

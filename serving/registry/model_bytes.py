@@ -11,7 +11,7 @@ from formats.dvc_lock import folder_to_md5, load_folder_files, object_path
 from formats.errors import InputError
 from formats.model_folder import check_files, load_identity, load_manifest
 from formats.scratch import load_cache_folder
-from serving.registry.commands import Git, run_dvc
+from serving.registry.commands import Git, load_default_remote, run_dvc
 from serving.registry.published_versions import PublishedVersion
 from serving.registry.tags import ARTIFACT, MODEL
 
@@ -40,10 +40,22 @@ def save_version(git: Git, version: PublishedVersion, aside: Path) -> Path:
     if files is not None:
         _copy_files(cache, files, model, f"{ARTIFACT} {version.number}")
     else:
-        root, commit = str(git.root.resolve()), str(version.tag.commit)
-        # DVC's own command for one path of one commit; it knows every kind of remote.
-        run_dvc(git.root, "get", root, str(MODEL), "--rev", commit, "--out", str(model.resolve()))
+        _download(git, version, model.resolve())
     return _check_model(model, version)
+
+
+def _download(git: Git, version: PublishedVersion, model: Path) -> None:
+    remote = load_default_remote(git.root)
+    if remote is None:
+        raise InputError(
+            f"{ARTIFACT} {version.number}: not in this machine's cache, and there is no DVC remote; "
+            "where it was published: dvc remote add --default NAME URL, dvc push --all-tags "
+            f"{MODEL}, and commit .dvc/config"
+        )
+    # DVC's own command for one path of one commit. The remote is today's: the commit may be older.
+    commit = str(version.tag.commit)
+    what = (str(git.root.resolve()), str(MODEL), "--rev", commit, "--remote", remote)
+    run_dvc(git.root, "get", *what, "--out", str(model))
 
 
 def _find_cached(cache: Path, md5: str) -> dict[str, str] | None:

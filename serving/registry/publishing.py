@@ -186,7 +186,8 @@ def check_baseline(git: Git, candidate: Candidate) -> None:
         InputError: the gate's result is about another baseline, or that would be lost.
     """
     published = load_published(git.root / PUBLISHED_FILE)
-    if published is not None and published.identity == candidate.identity:
+    own = (candidate.version, candidate.identity)
+    if published is not None and (published.version, published.identity) == own:
         return
     deps = candidate.stages[GATE.name].deps
     folder = PUBLISHED_FILE.parent

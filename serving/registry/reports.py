@@ -1,4 +1,4 @@
-"""reports/published/: what the gate compares the next version with, and where this one comes from."""
+"""reports/published/: what the gate compares the next version with, and this one's provenance."""
 
 from __future__ import annotations
 
