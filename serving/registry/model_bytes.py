@@ -48,9 +48,9 @@ def _download(git: Git, version: PublishedVersion, model: Path) -> None:
     remote = load_default_remote(git.root)
     if remote is None:
         raise InputError(
-            f"{ARTIFACT} {version.number}: not in this machine's cache, and there is no DVC remote; "
-            "where it was published: dvc remote add --default NAME URL, dvc push --all-tags "
-            f"{MODEL}, and commit .dvc/config"
+            f"{ARTIFACT} {version.number}: not in this machine's cache, and there is no DVC "
+            "remote; where it was published: dvc remote add --default NAME URL, commit .dvc/config,"
+            f" and dvc push --all-tags {MODEL}"
         )
     # DVC's own command for one path of one commit. The remote is today's: the commit may be older.
     commit = str(version.tag.commit)

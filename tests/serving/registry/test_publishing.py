@@ -57,7 +57,8 @@ def test_the_tag_and_the_file_tell_where_the_version_comes_from(built: Project) 
     assert provenance["data"] == {"data/coco": lock.outs["data/coco"]}
     assert (len(test), len(raw)) == (32, 36)
     assert provenance["test"]["metrics"] == {"images": 2, "AP": 0.5, "AP50": 0.875}
-    assert provenance["gate"]["passed"] is True
+    assert provenance["verify"] == {"images": 2, "sampled_images": 1}
+    assert provenance["gate"] == {"passed": True, "baseline": None, "notes": []}
 
 
 def test_what_the_next_version_is_compared_with_is_kept(built: Project) -> None:
