@@ -7,6 +7,7 @@ relpath; the cache keeps what has an md5 under files/md5/<two digits>/<the other
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from formats.errors import InputError
 
@@ -29,6 +32,21 @@ class Lock:
         outs: Path of an output -> its md5, with `.dir` for a folder.
     """
 
+    outs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class LockedStage:
+    """What a stage ran with and what it wrote, when it last ran to its end.
+
+    Attributes:
+        deps: Path of a dependency -> its md5, with `.dir` for a folder.
+        params: Sections of params.yaml that it depends on, with their values.
+        outs: As of a lock.
+    """
+
+    deps: Mapping[str, str]
+    params: Mapping[str, Any]
     outs: Mapping[str, str]
 
 
@@ -61,6 +79,70 @@ def text_to_lock(text: str | bytes, where: str) -> Lock:
     return Lock(outs)
 
 
+def text_to_stages(text: str | bytes, where: str) -> dict[str, LockedStage]:
+    """Read the stages of a dvc.lock; parameters have their types, which takes a second.
+
+    Args:
+        text: Its content.
+        where: What to call it in errors.
+
+    Raises:
+        InputError: it is no dvc.lock of schema 2.0.
+    """
+    text_to_lock(text, where)
+    try:
+        # By YAML 1.2, as DVC wrote it and as params.yaml is read.
+        stages = YAML(typ="safe", pure=True).load(text)["stages"]
+        return {name: _value_to_stage(value) for name, value in stages.items()}
+    except (YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{where}: not a dvc.lock of schema 2.0 ({type(error).__name__})"
+        ) from None
+
+
+def _value_to_stage(value: Mapping[str, Any]) -> LockedStage:
+    params = {
+        section: values
+        for sections in value.get("params", {}).values()
+        for section, values in sections.items()
+    }
+    deps, outs = (
+        {str(entry["path"]): str(entry["md5"]) for entry in value.get(key, []) if "md5" in entry}
+        for key in ("deps", "outs")
+    )
+    return LockedStage(deps, params, outs)
+
+
+def folder_to_md5(folder: Path, prefix: str = "") -> str:
+    """Hash a folder as DVC does (dvc_data/hashfile/tree.py), with `.dir`; links are followed.
+
+    Args:
+        folder: All files below it count.
+        prefix: What stands before their paths, such as `1/` for a folder of the one hashed.
+    """
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return files_to_md5(
+        {prefix + path.relative_to(folder).as_posix(): file_to_md5(path) for path in paths}
+    )
+
+
+def files_to_md5(files: Mapping[str, str]) -> str:
+    """Hash a folder of which path and md5 of each file are known."""
+    entries = [{"md5": md5, "relpath": path} for path, md5 in sorted(files.items())]
+    return hashlib.md5(json.dumps(entries).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def file_to_md5(path: Path) -> str:
+    """Return the md5 of a file's bytes as 32 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def object_path(cache: Path, md5: str) -> Path:
+    """Where the cache keeps what has an md5."""
+    return cache / "files" / "md5" / md5[:2] / md5[2:]
+
+
 def load_output(lock: Lock, cache: Path, path: str) -> bytes | None:
     """Read a file of an output, or an output that is a file, from the cache.
 
@@ -81,24 +163,24 @@ def load_output(lock: Lock, cache: Path, path: str) -> bytes | None:
             return _load_object(cache, md5, path)
         if md5.endswith(".dir") and wanted.is_relative_to(out):
             inside = wanted.relative_to(out).as_posix()
-            found = load_folder(cache, md5, out).get(inside)
+            found = load_folder_files(cache, md5, out).get(inside)
             return None if found is None else _load_object(cache, found, path)
     return None
 
 
-def load_folder(cache: Path, md5: str, path: str) -> dict[str, str]:
+def load_folder_files(cache: Path, md5: str, path: str) -> dict[str, str]:
     """Read the list of a folder's files from the cache.
 
     Args:
         cache: DVC's cache folder.
         md5: Of the folder, with `.dir`.
-        path: Of the folder, for errors.
+        path: What to call it in errors.
 
     Returns:
-        Path within the folder, by `/` -> md5.
+        Path below the folder -> md5.
 
     Raises:
-        InputError: the cache does not hold it, or what it holds is broken.
+        InputError: the cache does not hold it, or it names what lies outside the folder.
     """
     data = _load_object(cache, md5, path)
     try:
@@ -108,12 +190,18 @@ def load_folder(cache: Path, md5: str, path: str) -> dict[str, str]:
         raise InputError(f"{path}: the cache's list of its files ({md5}) is broken") from None
     if strange := next((each for each in files.values() if not _MD5.fullmatch(each)), None):
         raise InputError(f"{path}: the cache's list of its files has the md5 {strange!r}")
+    if outside := [each for each in files if not _is_inside(each)]:
+        raise InputError(f"{path}: the cache's list of its files has the path {outside[0]!r}")
     return files
+
+
+def _is_inside(path: str) -> bool:
+    return not path.startswith("/") and not {"", ".", ".."} & set(path.split("/"))
 
 
 def _load_object(cache: Path, md5: str, path: str) -> bytes:
     try:
-        return (cache / "files" / "md5" / md5[:2] / md5[2:]).read_bytes()
+        return object_path(cache, md5).read_bytes()
     except OSError:
         raise InputError(
             f"{path}: not in this machine's cache; dvc fetch --all-commits gets it from a remote"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from formats.dvc_lock import load_folder
+from formats.dvc_lock import load_folder_files
 
 OUTS = "outs"
 _MISSING = "-"
@@ -76,7 +76,7 @@ def differing_files(entry: Entry, caches: Sequence[Path]) -> list[str]:
     if not all(each.endswith(".dir") for each in hashes):
         return [entry.name]
     first, second = (
-        load_folder(cache, md5, entry.name) for cache, md5 in zip(caches, hashes, strict=True)
+        load_folder_files(cache, md5, entry.name) for cache, md5 in zip(caches, hashes, strict=True)
     )
     names = sorted(first.keys() | second.keys())
     return [f"{entry.name}/{n}" for n in names if first.get(n) != second.get(n)]
