@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from app.repository import MissingFile
+from formats.dotted import flatten
 from formats.dvc_lock import Lock, load_output, text_to_lock
 from formats.errors import InputError
 from formats.revisions import load_blob, peel, ref_to_name, short_hash
@@ -189,12 +190,4 @@ def _text_to_params(text: bytes | None) -> dict[str, Any]:
         value = YAML(typ="safe").load(text) if text else {}
     except (YAMLError, UnicodeDecodeError):
         return {}
-    return dict(_flatten(value)) if isinstance(value, dict) else {}
-
-
-def _flatten(value: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, inner in value.items():
-        if isinstance(inner, dict):
-            yield from _flatten(inner, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", inner
+    return dict(flatten(value)) if isinstance(value, dict) else {}

@@ -6,11 +6,15 @@ import csv
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ruamel.yaml import YAML
 
 from formats.comparison_report import comparison_to_markdown
 from formats.data_comparison import Comparison, compare_versions
@@ -99,6 +103,58 @@ def compare(old: Path, new: Path) -> tuple[Comparison, str]:
     versions = find_data_version(str(old)), find_data_version(str(new))
     comparison = compare_versions(*(load_labels(each.files, each.name) for each in versions))
     return comparison, comparison_to_markdown(*versions, comparison)
+
+
+NAMES = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
+
+
+def run(folder: Path, *command: str) -> str:
+    """Run git or dvc as a user would; return what it printed."""
+    environment = os.environ | dict.fromkeys(NAMES, "tester") | {
+        "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_GLOBAL": os.devnull,
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+    }  # fmt: skip
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def make_data_versions(folder: Path) -> Path:
+    """A repository in which DVC ran this project's stages fetch and coco.
+
+    The tag v0 has no dvc.lock; v1 has 30 pictures; v2, which is checked out, has 10 more and pins
+    the splits of v1. DVC keeps the export, as docs/bring-your-own-export.md has it.
+    """
+    project = ExportProject(folder, {})
+    shutil.rmtree(folder / ".dvc")
+    run(folder, "git", "init", "-q", "-b", "main")
+    run(folder, "dvc", "init", "-q")
+    for package in ("formats", "stages"):
+        shutil.copytree(
+            ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    (folder / ".dvcignore").write_bytes((ROOT / ".dvcignore").read_bytes())
+    (folder / ".gitignore").write_text("__pycache__/\n")
+    stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+    # JSON is YAML.
+    chosen = {"stages": {name: stages[name] for name in ("fetch", "coco")}}
+    (folder / "dvc.yaml").write_text(json.dumps(chosen), encoding="utf-8")
+    run(folder, "git", "add", ".")
+    run(folder, "git", "commit", "-qm", "v0")
+    run(folder, "git", "tag", "v0")
+    for tag, numbers in (("v1", range(30)), ("v2", range(30, 40))):
+        project.add_pictures(*numbers)
+        project.write()
+        run(folder, "dvc", "add", "-q", "data/raw")
+        run(folder, "dvc", "repro", "-q")
+        run(folder, "git", "add", ".")
+        run(folder, "git", "commit", "-qm", tag)
+        run(folder, "git", "tag", tag)
+        if tag == "v1":
+            project.keep_splits()
+    return folder
 
 
 def write_csv(path: Path, rows: Sequence[Sequence[Any]]) -> None:

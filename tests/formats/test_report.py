@@ -10,55 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from formats import report
 from tests.conftest import ROOT
-from tests.export_project import ExportProject
-
-NAMES = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
-
-
-def run(folder: Path, *command: str) -> None:
-    environment = os.environ | dict.fromkeys(NAMES, "tester") | {
-        "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_GLOBAL": os.devnull, "PYTHONPATH": str(ROOT),
-        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
-    }  # fmt: skip
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two data versions that DVC made: the tag v1 of 30 pictures, and the workspace of 40."""
-    project = ExportProject(tmp_path_factory.mktemp("versions") / "project", {})
-    shutil.rmtree(project.root / ".dvc")
-    run(project.root, "git", "init", "-q", "-b", "main")
-    run(project.root, "dvc", "init", "-q")
-    run(project.root, "git", "commit", "-qm", "empty", "--allow-empty")
-    run(project.root, "git", "tag", "v0")
-    stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-    chosen = {name: stages[name] for name in ("fetch", "coco")}
-    for stage in chosen.values():
-        stage["deps"] = [dep for dep in stage["deps"] if not dep.endswith(".py")]
-    (project.root / "dvc.yaml").write_text(json.dumps({"stages": chosen}))
-    for tag, numbers in (("v1", range(30)), ("v2", range(30, 40))):
-        project.add_pictures(*numbers)
-        project.write()
-        run(project.root, "dvc", "repro", "-q")
-        run(project.root, "git", "add", ".")
-        run(project.root, "git", "commit", "-qm", tag)
-        run(project.root, "git", "tag", tag)
-        project.keep_splits()
-    return project.root
 
 
 @pytest.fixture
-def repository(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(made)
-    return made
+def repository(data_versions: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(data_versions)
+    return data_versions
 
 
 @pytest.mark.parametrize(
@@ -108,9 +68,9 @@ def test_what_is_no_version_is_said(
 
 
 @pytest.fixture
-def copy(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def copy(data_versions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the repository, to break."""
-    copy = Path(shutil.copytree(made, tmp_path / "copy", symlinks=True))
+    copy = Path(shutil.copytree(data_versions, tmp_path / "copy", symlinks=True))
     monkeypatch.chdir(copy)
     return copy
 
