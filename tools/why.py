@@ -88,7 +88,10 @@ def _tell_past(name: str, since: str, old: Stages, new: Stages, story: Story) ->
 
 def _tell_plan(name: str, story: Story) -> Iterator[str]:
     if reasons := story.tell(name):
-        yield f"{name} would run at the next `dvc repro`:"
+        condition = (
+            "" if story.has_own_reasons(name) else ", if a stage before it writes other data"
+        )
+        yield f"{name} would run at the next `dvc repro`{condition}:"
         yield from (f"  {line}" for line in reasons)
     else:
         yield f"{name} is up to date."

@@ -51,16 +51,22 @@ class Story:
         A stage whose reasons stand further up is not told again.
         """
         lines = list(self._own_reasons(name))
+        told = []
         for upstream, paths in self._upstream(name).items():
-            if reasons := self._tell_upstream(upstream):
+            if upstream in self._told:
+                told.append(upstream)
+            elif reasons := self.tell(upstream):
                 lines.append(f"- {self._because(upstream, paths)}")
                 lines += [f"    {line}" for line in reasons]
+        if told:
+            lines.append(f"- {', '.join(told)} {self._verb()} (see above)")
         if lines:
             self._told.add(name)
         return lines
 
-    def _tell_upstream(self, name: str) -> list[str]:
-        return ["(see above)"] if name in self._told else self.tell(name)
+    def has_own_reasons(self, name: str) -> bool:
+        """Whether a stage has reasons besides the stages before it."""
+        return any(self._own_reasons(name))
 
     def _own_reasons(self, name: str) -> Iterator[str]:
         old, new = self._moments.old.get(name), self._moments.new.get(name)
@@ -88,13 +94,15 @@ class Story:
             is_changed = old is None or old.deps.get(path) != md5
             if writer and writer != name and (is_changed or self._moments.is_planned):
                 found.setdefault(writer, []).append(path)
-        return found
+        # The nearest first: what comes before it stands in its own reasons.
+        order = list(self._pipeline.stages)
+        return {name: found[name] for name in sorted(found, key=order.index, reverse=True)}
 
     def _because(self, stage: str, paths: list[str]) -> str:
-        listed = " and ".join(paths)
-        if self._moments.is_planned:
-            return f"{stage}, which writes {listed}, would run first:"
-        return f"{stage}, which writes {listed}, ran again:"
+        return f"{stage}, which writes {' and '.join(paths)}, {self._verb()}:"
+
+    def _verb(self) -> str:
+        return "would run first" if self._moments.is_planned else "ran again"
 
     def _change_to_text(self, change: Change) -> str:
         match change.kind:
