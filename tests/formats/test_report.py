@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from formats import report
+from formats.conversion_report import rows_to_table
 from tests.conftest import ROOT
 
 
@@ -128,3 +129,9 @@ def test_command_line(repository: Path) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("# Data: from v1 (")
     assert not done.stderr
+
+
+def test_columns_are_padded_for_a_terminal() -> None:
+    assert rows_to_table(("class", "now"), [("A|B", 1), ("ÉMU <b>", 20)], is_aligned=True) == (
+        "| class      | now |\n| ---        | --- |\n| A\\|B       | 1   |\n| ÉMU &lt;b> | 20  |"
+    )

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from formats.errors import InputError
 from formats.revisions import load_blob, name_to_commit, open_repository
+from tests.export_project import run
 
 EXPERIMENT = "refs/exps/ab/cdef0123456789abcdef0123456789abcdef01"
 
 
 def git(folder: Path, *command: str) -> str:
-    names = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
-    environment = os.environ | dict.fromkeys(names, "t") | {"GIT_CONFIG_GLOBAL": os.devnull}
-    done = subprocess.run(
-        ["git", *command], cwd=folder, env=environment, capture_output=True, text=True,
-        timeout=60, check=True,
-    )  # fmt: skip
-    return done.stdout.strip()
+    return run(folder, "git", *command).strip()
 
 
 @pytest.fixture(scope="module")
