@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo repro serve app test lint bench soak reproduce kill-training compare-models screenshots doctor keep-splits clear-downloads messages lock
+.PHONY: help demo repro serve app test lint bench soak reproduce kill-training compare-models screenshots doctor why keep-splits clear-downloads messages lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,17 @@ screenshots: .venv/develop  ## Take the README's pictures of the page (docs/scre
 
 doctor:  ## Check in seconds what a newcomer trips over, and say what cures it
 	@$$(command -v $(BIN)/python || command -v $(PYTHON) || command -v python3) tools/doctor.py $(PYTHON)
+
+why: .venv/runtime  ## Say why a stage ran again or would: make why train (SINCE=v1; no stage: all)
+	@python -m tools.why $(STAGE) $(if $(SINCE),--since $(SINCE))
+
+# In `make why train` the second word is a stage and no target: nothing is to be done for it.
+ifeq ($(firstword $(MAKECMDGOALS)),why)
+STAGE ?= $(or $(stage),$(word 2,$(MAKECMDGOALS)))
+WORDS := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
+.PHONY: $(WORDS)
+$(WORDS): ; @:
+endif
 
 keep-splits:  ## Pin today's split of the images, so that a growing export keeps it (data/splits.csv)
 	@test -f data/coco/splits.csv || { echo "No split yet: run make repro first."; exit 1; }

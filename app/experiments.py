@@ -1,14 +1,13 @@
 """Past experiments side by side, read from Git's objects and DVC's cache alone.
 
-DVC keeps an experiment as a commit under refs/exps/<baseline>/<name> (dvc/repo/experiments/refs.py)
-with its own params.yaml and dvc.lock; the metrics lie in the cache, by the hashes in that lock. No
-DVC is started and no lock taken, so that a running experiment is neither waited for nor disturbed.
+DVC keeps an experiment as a commit (`formats.revisions`) with its own params.yaml and dvc.lock; the
+metrics lie in the cache, by the hashes in that lock. No DVC is started and no lock taken, so that a
+running experiment is neither waited for nor disturbed.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,22 +17,21 @@ from typing import Any
 
 import pandas as pd
 from dulwich.errors import NotGitRepository
-from dulwich.object_store import tree_lookup_path
-from dulwich.objects import Commit, ObjectID
+from dulwich.objects import Commit
 from dulwich.repo import Repo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from app.repository import MissingFile
+from formats.dotted import flatten
 from formats.dvc_lock import Lock, load_output, text_to_lock
 from formats.errors import InputError
+from formats.revisions import load_blob, peel, ref_to_name, short_hash
 from formats.scratch import load_cache_folder
 
 METRICS = {"val": "reports/train/headline.json", "test": "reports/evaluate/headline.json"}
 """Which file has the metrics of a split, by the split's name in it; dvc.yaml lists them too."""
 
-# Others below refs/exps are DVC's own: exec, stash, celery, applied.
-_EXPERIMENT = re.compile(rb"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(.+)")
 _SHOWN = ("AP", "AP50", "mask_AP", "mask_AP50", "step")
 _MOST_PARAMS = 12
 
@@ -116,42 +114,22 @@ def _differing(experiments: list[Experiment]) -> list[str]:
 def _named_commits(repo: Repo) -> Iterator[tuple[str, str, Commit]]:
     """Name, kind and commit of everything that may be shown; a commit once for each kind."""
     for ref, sha in sorted(repo.refs.as_dict().items()):
-        kind, name = _ref_to_name(ref)
+        kind, name = ref_to_name(ref)
         if kind:
-            commit = _peel(repo, sha)
+            commit = peel(repo, sha)
             if commit is not None:
                 yield name, kind, commit
-
-
-def _ref_to_name(ref: bytes) -> tuple[str, str]:
-    if match := _EXPERIMENT.fullmatch(ref):
-        return "experiment", match[1].decode("utf-8", "replace")
-    for prefix, kind in ((b"refs/heads/", "branch"), (b"refs/tags/", "tag")):
-        if ref.startswith(prefix):
-            return kind, ref[len(prefix) :].decode("utf-8", "replace")
-    return "", ""
-
-
-def _peel(repo: Repo, sha: bytes) -> Commit | None:
-    """The commit that a ref or an annotated tag is of."""
-    try:
-        found: Any = repo[ObjectID(sha)]
-        while not isinstance(found, Commit):
-            found = repo[found.object[1]]
-    except (KeyError, AttributeError):
-        return None
-    return found
 
 
 def _read_commit(
     repo: Repo, cache: Path, name: str, kind: str, commit: Commit
 ) -> Experiment | None:
-    text = _load_blob(repo, commit, b"dvc.lock")
+    text = load_blob(repo, commit, "dvc.lock")
     if text is None:
         return None
     when = datetime.fromtimestamp(commit.commit_time, UTC)
-    revision = commit.id.decode("ascii")[:7]
-    params = _text_to_params(_load_blob(repo, commit, b"params.yaml"))
+    revision = short_hash(commit)
+    params = _text_to_params(load_blob(repo, commit, "params.yaml"))
     try:
         lock = _cached_lock(text)
         metrics, problem = _load_metrics(lock, cache)
@@ -163,14 +141,6 @@ def _read_commit(
 @lru_cache(maxsize=1024)
 def _cached_lock(text: bytes) -> Lock:
     return text_to_lock(text, "its dvc.lock")
-
-
-def _load_blob(repo: Repo, commit: Commit, path: bytes) -> bytes | None:
-    try:
-        _, sha = tree_lookup_path(repo.__getitem__, commit.tree, path)
-        return bytes(repo[sha].data)  # type: ignore[attr-defined]
-    except (KeyError, AttributeError):
-        return None
 
 
 def _read_workspace(root: Path) -> Experiment:
@@ -222,12 +192,4 @@ def _text_to_params(text: bytes | None) -> dict[str, Any]:
         value = YAML(typ="safe").load(text) if text else {}
     except (YAMLError, UnicodeDecodeError):
         return {}
-    return dict(_flatten(value)) if isinstance(value, dict) else {}
-
-
-def _flatten(value: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, inner in value.items():
-        if isinstance(inner, dict):
-            yield from _flatten(inner, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", inner
+    return dict(flatten(value)) if isinstance(value, dict) else {}

@@ -71,7 +71,7 @@ def tally_to_summary(tally: Tally) -> str:
 
 def tally_to_markdown(tally: Tally) -> str:
     """Return report.md: what an annotator or whoever trains should look at, with row numbers."""
-    warnings = [f"- {_cell(warning)}" for warning in tally.warnings] or ["Nothing."]
+    warnings = [f"- {text_to_cell(warning)}" for warning in tally.warnings] or ["Nothing."]
     labels = tally.unknown_labels.most_common(_LABELS)
     return "\n".join(
         (
@@ -85,7 +85,7 @@ def tally_to_markdown(tally: Tally) -> str:
             "\n## What was dropped\n",
             _reasons_table(tally),
             f"\n## Labels that are no class (the {_LABELS} most frequent)\n",
-            _table(("label", "objects"), labels),
+            rows_to_table(("label", "objects"), labels),
             "\n## Splits\n",
             _splits_table(tally),
             "\n## Objects of each class\n",
@@ -113,7 +113,7 @@ def _reasons_table(tally: Tally) -> str:
         for reason in Reason
         if tally.dropped[reason]
     ]
-    return _table(("reason", "count", "what it is", "where"), rows)
+    return rows_to_table(("reason", "count", "what it is", "where"), rows)
 
 
 def _splits_table(tally: Tally) -> str:
@@ -121,7 +121,7 @@ def _splits_table(tally: Tally) -> str:
         (split, tally.images[split], tally.empty_images[split], tally.groups[split])
         for split in SPLITS
     ]
-    return _table(("split", "images", "of these without objects", "groups of images"), rows)
+    return rows_to_table(("split", "images", "of these without objects", "groups of images"), rows)
 
 
 def _classes_table(tally: Tally) -> str:
@@ -129,17 +129,32 @@ def _classes_table(tally: Tally) -> str:
         (name, *(tally.classes[split][class_id] for split in SPLITS))
         for class_id, name in enumerate(tally.names, start=1)
     ]
-    return _table(("class", *SPLITS), rows)
+    return rows_to_table(("class", *SPLITS), rows)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def rows_to_table(
+    header: Sequence[str], rows: Sequence[Sequence[object]], *, is_aligned: bool = False
+) -> str:
+    """Return a Markdown table, or a word where there are no rows.
+
+    Args:
+        header: Of the columns.
+        rows: As many cells each.
+        is_aligned: Columns are padded, for a terminal.
+    """
     if not rows:
         return "Nothing."
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+    lines = [[text_to_cell(cell) for cell in line] for line in (header, *rows)]
+    lines.insert(1, ["---"] * len(header))
+    if is_aligned:
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        lines = [
+            [cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines
+        ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cell(value: object) -> str:
+def text_to_cell(value: object) -> str:
     """Keep text from becoming markup: a bar, a line break or a tag may stand in a class name."""
     text = " ".join(str(value).split())
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -43,11 +43,13 @@ class LockedStage:
         deps: Path of a dependency -> its md5, with `.dir` for a folder.
         params: Sections of params.yaml that it depends on, with their values.
         outs: As of a lock.
+        cmd: Its command; a list of commands is one text, a line each.
     """
 
     deps: Mapping[str, str]
     params: Mapping[str, Any]
     outs: Mapping[str, str]
+    cmd: str = ""
 
 
 def text_to_lock(text: str | bytes, where: str) -> Lock:
@@ -110,7 +112,8 @@ def _value_to_stage(value: Mapping[str, Any]) -> LockedStage:
         {str(entry["path"]): str(entry["md5"]) for entry in value.get(key, []) if "md5" in entry}
         for key in ("deps", "outs")
     )
-    return LockedStage(deps, params, outs)
+    cmd = value.get("cmd", "")
+    return LockedStage(deps, params, outs, cmd if isinstance(cmd, str) else "\n".join(cmd))
 
 
 def folder_to_md5(folder: Path, prefix: str = "") -> str:
@@ -157,14 +160,19 @@ def load_output(lock: Lock, cache: Path, path: str) -> bytes | None:
     Raises:
         InputError: the cache does not hold it, or what it holds is broken.
     """
+    found = find_output(lock, cache, path)
+    return None if found is None else _load_object(cache, found, path)
+
+
+def find_output(lock: Lock, cache: Path, path: str) -> str | None:
+    """Return the md5 of a file of an output, or of an output that is a file; see `load_output`."""
     wanted = PurePosixPath(path)
     for out, md5 in lock.outs.items():
         if out == path and not md5.endswith(".dir"):
-            return _load_object(cache, md5, path)
+            return md5
         if md5.endswith(".dir") and wanted.is_relative_to(out):
             inside = wanted.relative_to(out).as_posix()
-            found = load_folder_files(cache, md5, out).get(inside)
-            return None if found is None else _load_object(cache, found, path)
+            return load_folder_files(cache, md5, out).get(inside)
     return None
 
 
@@ -190,8 +198,8 @@ def load_folder_files(cache: Path, md5: str, path: str) -> dict[str, str]:
         raise InputError(f"{path}: the cache's list of its files ({md5}) is broken") from None
     if strange := next((each for each in files.values() if not _MD5.fullmatch(each)), None):
         raise InputError(f"{path}: the cache's list of its files has the md5 {strange!r}")
-    if outside := [each for each in files if not _is_inside(each)]:
-        raise InputError(f"{path}: the cache's list of its files has the path {outside[0]!r}")
+    if outside := next((each for each in files if not _is_inside(each)), None):
+        raise InputError(f"{path}: the cache's list of its files has the path {outside!r}")
     return files
 
 
@@ -203,6 +211,11 @@ def _load_object(cache: Path, md5: str, path: str) -> bytes:
     try:
         return object_path(cache, md5).read_bytes()
     except OSError:
-        raise InputError(
-            f"{path}: not in this machine's cache; dvc fetch --all-commits gets it from a remote"
-        ) from None
+        raise not_in_cache(path) from None
+
+
+def not_in_cache(path: str) -> InputError:
+    """The error for bytes that a lock names and this machine does not have."""
+    return InputError(
+        f"{path}: not in this machine's cache; dvc fetch --all-commits gets it from a remote"
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import supervision as sv
@@ -18,6 +19,9 @@ from formats.detections import Detections
 
 IOU = 0.5
 """By which COCO's AP50 takes two boxes for the same object."""
+
+Boxes = tuple[NDArray[Any], NDArray[Any]]
+"""Corners, float [n, 4], and classes, int [n]."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,13 @@ class Matching:
 
 def box_ious(left: Detections, right: Detections) -> NDArray[np.float64]:
     """IoU of each box on the left with each on the right: float64 [left, right]."""
+    return _ious(left.boxes, right.boxes)
+
+
+def _ious(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
     if not len(left) or not len(right):
         return np.zeros((len(left), len(right)))
-    ious = sv.box_iou_batch(left.boxes.astype(np.float64), right.boxes.astype(np.float64))
+    ious = sv.box_iou_batch(left.astype(np.float64), right.astype(np.float64))
     return np.asarray(ious, np.float64)
 
 
@@ -81,9 +89,21 @@ def match_detections(left: Detections, right: Detections, *, iou: float = IOU) -
             f"expected one picture on both sides, got {left.width} x {left.height} and "
             f"{right.width} x {right.height} pixels"
         )
-    ious = box_ious(left, right)
-    is_same = left.class_ids[:, None] == right.class_ids[None, :]
-    free = np.ones(len(left), np.bool_), np.ones(len(right), np.bool_)
+    return match_boxes((left.boxes, left.class_ids), (right.boxes, right.class_ids), iou=iou)
+
+
+def match_boxes(left: Boxes, right: Boxes, *, iou: float = IOU) -> Matching:
+    """Pair boxes of one picture as `match_detections` does.
+
+    Args:
+        left: xmin, ymin, xmax, ymax of each: float [n, 4]; and its class: int [n].
+        right: The same of the other side.
+        iou: Least IoU of a pair.
+    """
+    (left_boxes, left_classes), (right_boxes, right_classes) = left, right
+    ious = _ious(left_boxes, right_boxes)
+    is_same = left_classes[:, None] == right_classes[None, :]
+    free = np.ones(len(left_boxes), np.bool_), np.ones(len(right_boxes), np.bool_)
     same = tuple(_pair(np.where(is_same, ious, 0), free, iou))
     confused = tuple(_pair(ious, free, iou))
     left_only, right_only = (tuple(np.flatnonzero(side).tolist()) for side in free)

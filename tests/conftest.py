@@ -28,3 +28,11 @@ def shared() -> Path:
     if not (folder / "datasets").is_dir():
         pytest.skip(f"needs the real exports in {folder}, which are not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def data_versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with two data versions, see there; only to read, so copy it to change it."""
+    from tests.export_project import make_data_versions
+
+    return make_data_versions(tmp_path_factory.mktemp("versions") / "project")

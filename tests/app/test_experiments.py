@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import pytest
 from app.experiments import Experiment, experiments_to_table, load_experiments
 from app.repository import MissingFile
 from tests.conftest import ROOT
+from tests.export_project import run
 
 STAGE = """
 import json, pathlib
@@ -39,21 +38,6 @@ stages:
 metrics: [reports/train/headline.json, reports/evaluate/headline.json]
 """
 HOSTILE = "<b>x</b>"
-
-
-def run(folder: Path, *command: str) -> str:
-    bin_folder = str(Path(sys.executable).parent)
-    names = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
-    environment = {
-        **os.environ, **dict.fromkeys(names, "tester"), "DVC_NO_ANALYTICS": "1",
-        "PATH": os.pathsep.join((bin_folder, os.environ["PATH"])),
-        "GIT_CONFIG_GLOBAL": os.devnull,
-    }  # fmt: skip
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,236 @@
+"""Why a stage ran or would run, in a repository in which DVC ran the real stages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import ROOT
+from tests.export_project import run
+from tests.hostile_server import picture
+from tools import why
+
+
+@pytest.fixture
+def copy(data_versions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    copy = Path(shutil.copytree(data_versions, tmp_path / "copy", symlinks=True))
+    monkeypatch.chdir(copy)
+    return copy
+
+
+def ask(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert why.main(arguments) == 0
+    return capsys.readouterr().out
+
+
+def change_params(section: str, **values: object) -> None:
+    path = Path("params.yaml")
+    params = YAML(typ="safe").load(path)
+    params[section] |= values
+    path.write_text(json.dumps(params))
+
+
+def test_nothing_changed(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hash_of_head = run(copy, "git", "rev-parse", "HEAD")[:7]
+    assert ask(capsys=capsys) == "".join(
+        f"{stage} has had no reason to run since HEAD ({hash_of_head}).\n{stage} is up to date.\n"
+        for stage in ("fetch", "coco")
+    )
+
+
+def test_a_parameter_is_named_before_and_after_its_run(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_params("coco", seed=5)
+    planned = ask("coco", capsys=capsys)
+    assert planned.endswith(
+        "coco would run at the next `dvc repro`:\n  - parameter coco.seed: 1 -> 5\n"
+    )
+    assert "fetch is up to date" in ask("fetch", capsys=capsys)
+    run(copy, "dvc", "repro", "-q")
+    past = ask("coco", capsys=capsys)
+    assert "coco ran again since HEAD (" in past
+    assert "  - parameter coco.seed: 1 -> 5\ncoco is up to date.\n" in past
+
+
+def test_added_pictures_are_named_through_the_chain(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ask("coco", "--since", "v1", capsys=capsys)
+    assert "coco ran again since v1 (" in out
+    assert "\n  - folder data/export: 2 changed: annotations.csv, index.csv\n" in out
+    assert "\n  - file data/splits.csv: +30 -0 lines\n" in out
+    assert (
+        "\n  - fetch, which writes data/export, ran again:\n"
+        "      - folder data/raw: 10 added: 30.jpg, 31.jpg, 32.jpg, ...; "
+        "1 changed: annotations.csv (+10 -0 lines)\n"
+    ) in out
+
+
+def test_pictures_that_are_named_by_their_hash(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = hashlib.sha256(picture(3)).hexdigest()
+    (copy / f"data/images/{name}.jpg").unlink()
+    out = ask("fetch", capsys=capsys)
+    assert (
+        "\n  - output data/images is not as the stage left it: "
+        f"1 removed: 3.jpg = {name[:12]}....jpg\n"
+    ) in out
+
+
+def test_a_module_is_named_with_its_lines(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = copy / "formats/splits.py"
+    path.write_text(path.read_text() + "\n# One\n# Two\n")
+    out = ask("coco", capsys=capsys)
+    assert "  - module formats/splits.py: +3 -0 lines\n" in out
+    (copy / "formats/geometry.py").unlink()
+    assert "  - module formats/geometry.py is missing\n" in ask("coco", capsys=capsys)
+
+
+def test_what_upstream_would_run_first(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change_params("fetch", jpeg_quality=90)
+    out = ask("coco", capsys=capsys)
+    assert out.endswith(
+        "coco would run at the next `dvc repro`, if a stage before it writes other data:\n"
+        "  - fetch, which writes data/export, would run first:\n"
+        "      - parameter fetch.jpeg_quality: 95 -> 90\n"
+    )
+    everything = ask(capsys=capsys)
+    assert everything.endswith("other data:\n  - fetch would run first (see above)\n")
+
+
+def test_missing_outputs(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(copy / "data/coco")
+    cached = "  - output data/coco is missing; `dvc checkout` brings it back from the cache\n"
+    assert cached in ask("coco", capsys=capsys)
+    shutil.rmtree(copy / ".dvc/cache")
+    shutil.rmtree(copy / "data/export")
+    out = ask("coco", capsys=capsys)
+    assert "  - output data/coco is missing\n" in out
+    assert "  - dependency data/export is missing\n" in out
+    assert "      - output data/export is missing\n" in out
+
+
+def test_dvc_yaml_itself(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    value = json.loads((copy / "dvc.yaml").read_text())
+    stage = value["stages"]["coco"]
+    stage["cmd"] = "python -X dev -m stages.coco"
+    stage["deps"] = [dep for dep in stage["deps"] if dep != "formats/table.py"] + ["README"]
+    stage["outs"].append("reports/coco")
+    (copy / "README").write_text("x")
+    (copy / "dvc.yaml").write_text(json.dumps(value))
+    out = ask("coco", capsys=capsys)
+    for line in (
+        "command: python -m stages.coco -> python -X dev -m stages.coco",
+        "dependency README is new in dvc.yaml",
+        "module formats/table.py is no dependency any more",
+        "output reports/coco is new in dvc.yaml",
+    ):
+        assert f"  - {line}\n" in out
+
+
+def test_what_never_ran(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (copy / "dvc.lock").unlink()
+    out = ask("coco", capsys=capsys)
+    assert "  - it has no entry in dvc.lock: it has not run yet\n" in out
+    assert "  - fetch, which writes data/export, would run first:\n" in out
+    assert "v0 (" in (out := ask("coco", "--since", "v0", capsys=capsys))
+    assert ") has no dvc.lock: what ran before it is not known." in out
+
+
+def test_a_running_dvc_is_not_waited_for(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = copy / ".dvc/tmp/rwlock"
+    lock.write_text(json.dumps({str(copy): {"write": {"pid": os.getpid(), "cmd": "x"}}}))
+    (copy / ".dvc/tmp/lock").touch()
+    assert "coco is up to date." in ask("coco", capsys=capsys)
+
+
+def test_as_dvc_itself_says(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change_params("coco", seed=2, test_fraction=0.2)
+    (copy / "formats/table.py").write_text("# nothing\n")
+    shutil.rmtree(copy / "data/images")
+    (copy / "data/raw/1.jpg").write_bytes(picture(99))
+    status = json.loads(run(copy, "dvc", "status", "--json"))
+    del status["data/raw.dvc"]
+    out = ask(capsys=capsys)
+    for stage, problems in status.items():
+        part = out.split(f"{stage} would run at the next `dvc repro`:\n")[1]
+        for problem in problems:
+            for names in problem.values() if isinstance(problem, dict) else ():
+                for name, what in names.items():
+                    if isinstance(what, dict):
+                        assert all(f"parameter {section}." in part for section in what)
+                    else:
+                        assert f" {name}" in part
+    assert set(status) == {"fetch", "coco"}, "ours names the key, where DVC names the section"
+    assert "file data/splits.csv" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("trian",), "no stage trian in dvc.yaml; it has fetch, coco"),
+        (("coco", "--since", "v9"), "v9: no branch, tag, experiment or commit"),
+    ],
+)
+def test_what_there_is_not(
+    copy: Path, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert why.main(arguments) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("dvc.lock", "stages: ["), ("dvc.yaml", "stages: 3"), ("params.yaml", "raw: ["),
+        ("dvc.yaml", '{"stages": {"a": {"cmd": ["x", "y"]}}}'),
+        ("dvc.yaml", '{"stages": {"a": {"cmd": "x", "deps": ["${raw.exprot}"]}}}'),
+    ],
+)  # fmt: skip
+def test_broken_files(copy: Path, name: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (copy / name).write_text(text)
+    assert why.main(["coco"]) == 1
+    assert capsys.readouterr().err.startswith(f"why: {name}")
+
+
+def test_this_projects_own_stages_are_understood(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("needs this project's own Git repository")
+    monkeypatch.chdir(ROOT)
+    out = ask(capsys=capsys)
+    for stage in YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]:
+        assert f"{stage} " in out
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        pytest.param(["why"], "python -m tools.why", id="all"),
+        pytest.param(["why", "train"], "python -m tools.why train", id="a second word"),
+        pytest.param(["why", "export"], "python -m tools.why export", id="a directive of make"),
+        pytest.param(["why", "STAGE=train"], "python -m tools.why train", id="a variable"),
+        pytest.param(
+            ["why", "train", "SINCE=v1"], "python -m tools.why train --since v1", id="a revision"
+        ),
+    ],
+)
+def test_make_why(words: list[str], command: str) -> None:
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-n", "-o", ".venv/runtime", *words], cwd=ROOT,
+        env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert [line for line in lines if line != ":"] == [command]

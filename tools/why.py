@@ -1,0 +1,127 @@
+"""Say why a stage ran again, or would run at the next `dvc repro`: `make why train`.
+
+    python -m tools.why train               since the last commit, and what has not run yet
+    python -m tools.why train --since v1    since a tag, branch, experiment or commit
+    python -m tools.why                     all stages, each with its own reasons
+
+It compares dvc.lock of that commit with dvc.lock as it lies, and that one with the files as they
+lie, and names the parameter, module, file or picture. It takes no lock: a stage may run meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dulwich.objects import Commit
+from dulwich.repo import Repo
+
+from formats.dvc_lock import LockedStage, text_to_stages
+from formats.errors import InputError
+from formats.revisions import load_blob, name_to_commit, open_repository, short_hash
+from formats.scratch import load_cache_folder
+from tools.reasons.content import Contents
+from tools.reasons.pipeline import load_pipeline
+from tools.reasons.story import Moments, Stages, Story
+
+LOCK = "dvc.lock"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the reasons; return the exit code: 1 where something cannot be read."""
+    options = _parse(arguments)
+    try:
+        for line in explain(Path(), options.stage, options.since):
+            print(line)
+    except InputError as error:
+        print(f"why: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def explain(root: Path, stage: str | None, since: str) -> Iterator[str]:
+    """Yield the lines of the answer.
+
+    Args:
+        root: The repository's root.
+        stage: Its name; None for all.
+        since: The revision whose dvc.lock is compared with the one that lies there.
+
+    Raises:
+        InputError: There is no such stage or revision, or a file cannot be read.
+    """
+    pipeline = load_pipeline(root)
+    if stage is not None and stage not in pipeline.stages:
+        raise InputError(f"no stage {stage} in dvc.yaml; it has {', '.join(pipeline.stages)}")
+    lying = _load_lock(root)
+    with open_repository(root) as repo:
+        commit = name_to_commit(repo, since)
+        contents = Contents(
+            root, load_cache_folder((root / ".dvc").resolve()), pipeline, repo,
+            [commit, name_to_commit(repo, "HEAD")],
+        )  # fmt: skip
+        committed = _load_committed(repo, commit)
+        named = f"{since} ({short_hash(commit)})"
+        past = Story(Moments(committed or {}, lying, is_planned=False), pipeline, contents)
+        plan = Story(Moments(lying, pipeline.stages, is_planned=True), pipeline, contents)
+        if committed is None:
+            yield f"{named} has no {LOCK}: what ran before it is not known. Commit it after a run."
+        for name in [stage] if stage else pipeline.stages:
+            if committed is not None:
+                yield from _tell_past(name, named, committed, lying, past)
+            yield from _tell_plan(name, plan)
+
+
+def _tell_past(name: str, since: str, old: Stages, new: Stages, story: Story) -> Iterator[str]:
+    if name not in new:
+        return
+    if name not in old:
+        yield f"{name} ran for the first time since {since}."
+    elif reasons := story.tell(name):
+        yield f"{name} ran again since {since}:"
+        yield from (f"  {line}" for line in reasons)
+    else:
+        yield f"{name} has had no reason to run since {since}."
+
+
+def _tell_plan(name: str, story: Story) -> Iterator[str]:
+    if reasons := story.tell(name):
+        condition = (
+            "" if story.has_own_reasons(name) else ", if a stage before it writes other data"
+        )
+        yield f"{name} would run at the next `dvc repro`{condition}:"
+        yield from (f"  {line}" for line in reasons)
+    else:
+        yield f"{name} is up to date."
+
+
+def _load_lock(root: Path) -> dict[str, LockedStage]:
+    try:
+        text = (root / LOCK).read_bytes()
+    except FileNotFoundError:
+        return {}
+    return text_to_stages(text, LOCK)
+
+
+def _load_committed(repo: Repo, commit: Commit) -> dict[str, LockedStage] | None:
+    text = load_blob(repo, commit, LOCK)
+    return None if text is None else text_to_stages(text, f"{LOCK} of {short_hash(commit)}")
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    description, epilog = (__doc__ or "").split("\n\n", 1)
+    parser = argparse.ArgumentParser(
+        "python -m tools.why",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("stage", nargs="?", help="name of a stage in dvc.yaml; all without it")
+    parser.add_argument("--since", default="HEAD", help="a revision (%(default)s)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
