@@ -22,8 +22,8 @@ from formats.files import file_to_sha256
 
 COCO, IMAGES = Path("data/coco"), Path("data/images")
 CONVERSION, LOCK = COCO / "report.json", Path("dvc.lock")
-TRAINING, EVALUATION, VERIFICATION = (
-    Path(f"reports/{name}") for name in ("train", "evaluate", "verify")
+TRAINING, EVALUATION, GATE, VERIFICATION = (
+    Path(f"reports/{name}") for name in ("train", "evaluate", "gate", "verify")
 )
 MAKE = "make repro"
 
@@ -114,7 +114,15 @@ def load_image(image: CocoImage) -> bytes:
     Raises:
         MissingFile: it is not there.
     """
-    path = IMAGES / image["file_name"]
+    return load_bytes(IMAGES / image["file_name"])
+
+
+def load_bytes(path: Path) -> bytes:
+    """Read a file as it is.
+
+    Raises:
+        MissingFile: it is not there.
+    """
     try:
         return path.read_bytes()
     except FileNotFoundError:

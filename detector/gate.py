@@ -18,6 +18,12 @@ from formats.params import section
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 _LISTED = 5
+_FEW_IMAGES = 10
+_INCOMPARABLE = (
+    "It cannot be compared with the published version: no object of a class that both know is in "
+    "an image of both test splits. If the data were replaced on purpose, remove "
+    "reports/published/detections.json: then there is no baseline."
+)
 
 
 @section
@@ -31,8 +37,6 @@ class GateParams:
         min_ap50: least AP50 of the candidate's boxes on its whole test split.
         max_ap_loss: allowed loss of AP, the mean over the classes.
         max_class_ap_loss: allowed loss of each class's AP.
-        min_images: a class with objects in fewer of the compared images is not judged by itself,
-            and fewer compared images are too few for anything.
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -41,7 +45,6 @@ class GateParams:
     min_ap50: Fraction
     max_ap_loss: Fraction
     max_class_ap_loss: Fraction
-    min_images: Annotated[int, Field(ge=2)]
 
     @property
     def bootstrap(self) -> Bootstrap:
@@ -67,22 +70,33 @@ class Decision:
         return not self.reasons
 
 
-def decide(measured: Measured, comparison: Comparison | None, rules: GateParams) -> Decision:
+def decide(
+    measured: Measured,
+    comparison: Comparison | None,
+    rules: GateParams,
+    *,
+    is_published: bool = False,
+) -> Decision:
     """Apply the rules.
 
     Args:
         measured: The candidate by itself.
         comparison: The candidate against the published version; None where nothing is published.
         rules: The section `gate`.
+        is_published: Whether the candidate is that very version.
     """
     reasons = list(_floor_reasons(measured, rules))
     if comparison is None:
         return Decision(tuple(reasons), ("No baseline: no version is published yet.",))
-    if problem := _incomparable(comparison, rules):
-        return Decision((*reasons, problem), tuple(_notes(comparison, rules)))
+    notes = list(_notes(comparison, rules))
+    if is_published:
+        notes.insert(0, "This is the published version itself.")
+    if comparison.figures["AP"].change.value is None:
+        if not is_published:
+            reasons.append(_INCOMPARABLE)
+        return Decision(tuple(reasons), tuple(notes))
     reasons += _loss_reasons(comparison, rules)
-    notes = (*_progress(comparison, rules), *_notes(comparison, rules))
-    return Decision(tuple(reasons), notes)
+    return Decision(tuple(reasons), (*_progress(comparison, rules), *notes))
 
 
 def _floor_reasons(measured: Measured, rules: GateParams) -> Iterator[str]:
@@ -93,21 +107,6 @@ def _floor_reasons(measured: Measured, rules: GateParams) -> Iterator[str]:
         yield f"AP50 is {ap50:.3f}, below gate.min_ap50 = {rules.min_ap50:g}."
 
 
-def _incomparable(comparison: Comparison, rules: GateParams) -> str:
-    problem = ""
-    if comparison.images < rules.min_images:
-        problem = f"gate.min_images = {rules.min_images} are needed"
-    elif comparison.figures["AP"].change.value is None:
-        problem = "none of them has an object of a class that both know"
-    if not problem:
-        return ""
-    return (
-        "It cannot be compared with the published version: of the images of both test splits, "
-        f"{comparison.images}, {problem}. If the data were replaced on purpose, remove "
-        "reports/published/detections.json: then there is no baseline."
-    )
-
-
 def _loss_reasons(comparison: Comparison, rules: GateParams) -> Iterator[str]:
     for figure in ("AP", "mask_AP"):
         overall = comparison.figures.get(figure)
@@ -116,7 +115,7 @@ def _loss_reasons(comparison: Comparison, rules: GateParams) -> Iterator[str]:
             yield f"{_title(figure)} fell {_change_to_text(overall, rules)}; {allowed}."
         for name, of_class in comparison.classes.items():
             change = of_class.figures.get(figure)
-            if change and of_class.is_judged and _lost(change, rules.max_class_ap_loss):
+            if change and _lost(change, rules.max_class_ap_loss):
                 allowed = f"gate.max_class_ap_loss allows {rules.max_class_ap_loss:g}"
                 yield (
                     f"{_title(figure)} of class {name!r} fell {_change_to_text(change, rules)}; "
@@ -154,6 +153,8 @@ def _notes(comparison: Comparison, rules: GateParams) -> Iterator[str]:
             f"{comparison.candidate_only} of the candidate's alone and {comparison.baseline_only} "
             "of the published version's alone."
         )
+    if comparison.images < _FEW_IMAGES:
+        yield f"Only {comparison.images} images were compared, so little is known."
     for what, names in (
         ("the published version does not know", comparison.new_classes),
         ("the candidate no longer knows", comparison.gone_classes),
@@ -162,20 +163,18 @@ def _notes(comparison: Comparison, rules: GateParams) -> Iterator[str]:
             yield f"Not compared: classes that {what}: {_listed(names)}."
     if comparison.masks_of_one:
         yield f"Masks are not compared: {comparison.masks_of_one} alone gives them."
-    rare = tuple(
-        name
+    unsure = {
+        name: change
         for name, of_class in comparison.classes.items()
-        if not of_class.is_judged
-        and any(
-            (difference.change.value or 0.0) < -rules.max_class_ap_loss
-            for difference in of_class.figures.values()
-        )
-    )
-    if rare:
+        if (change := min(each.change.value or 0.0 for each in of_class.figures.values()))
+        < -rules.max_class_ap_loss
+        and not any(each.is_worse for each in of_class.figures.values())
+    }
+    if unsure:
+        worst_first = tuple(sorted(unsure, key=lambda name: unsure[name]))
         yield (
-            f"Look at these classes: they lost more than {rules.max_class_ap_loss:g} AP, but on "
-            f"fewer than gate.min_images = {rules.min_images} images, too few to tell a loss from "
-            f"chance: {_listed(rare)}."
+            f"Classes that lost more than {rules.max_class_ap_loss:g} AP, which may be chance: "
+            f"{_listed(worst_first)}."
         )
 
 

@@ -67,16 +67,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class ClassDifference:
-    """One class's differences.
+    """One class's differences; their intervals hold for all classes together.
 
     Attributes:
         images: Compared images with objects of the class.
-        is_judged: Whether these are enough to judge it by itself; without, there is no interval.
         figures: AP, and mask_AP where both have masks.
     """
 
     images: int
-    is_judged: bool
     figures: dict[str, Difference]
 
 

@@ -59,11 +59,7 @@ def measure_candidate(truth: Coco, results: Sequence[Result], bootstrap: Bootstr
 
 
 def compare(
-    truth: Coco,
-    results: Sequence[Result],
-    published: Published,
-    bootstrap: Bootstrap,
-    min_images: int,
+    truth: Coco, results: Sequence[Result], published: Published, bootstrap: Bootstrap
 ) -> Comparison:
     """Compare a candidate with the published version, image by image.
 
@@ -72,7 +68,6 @@ def compare(
         results: The candidate's COCO results on it.
         published: What the published version found in its own.
         bootstrap: For the intervals.
-        min_images: Least images with objects of a class that is judged by itself.
     """
     names = _class_names(truth)
     common = _common_truth(truth, published)
@@ -85,12 +80,11 @@ def compare(
     weights = _draw(common, bootstrap)
     figures: dict[str, Difference] = {}
     by_class: dict[str, list[Difference]] = {}
-    with_class = [np.count_nonzero(each.objects) for each in matches[""][0]]
-    judged = np.array(with_class, np.int64) >= min_images
+    images = np.array([np.count_nonzero(each.objects) for each in matches[""][0]], np.int64)
     for prefix, sides in matches.items():
         measured = [_measure(side, weights, f"compare {prefix}AP") for side in sides]
         figures |= _overall_differences(prefix, measured, bootstrap.confidence)
-        by_class[f"{prefix}AP"] = _class_differences(measured, judged, bootstrap.confidence)
+        by_class[f"{prefix}AP"] = _class_differences(measured, images, bootstrap.confidence)
     known = {image["file_name"] for image in truth["images"]}
     return Comparison(
         images=len(common["images"]),
@@ -99,9 +93,8 @@ def compare(
         figures=figures,
         classes={
             name: ClassDifference(
-                images=int(with_class[place]),
-                is_judged=bool(judged[place]),
-                figures={figure: of_classes[place] for figure, of_classes in by_class.items()},
+                images=int(images[place]),
+                figures={figure: changes[place] for figure, changes in by_class.items()},
             )
             for place, name in enumerate(_class_names(common))
         },
@@ -191,18 +184,16 @@ def _overall_differences(
 
 def _class_differences(
     measured: Sequence[tuple[Precisions, Precisions]],
-    judged: NDArray[np.bool_],
+    images: NDArray[np.int64],
     confidence: float,
 ) -> list[Difference]:
     (ours, our_resamples), (theirs, their_resamples) = measured
-    values = ours.ap[0] - theirs.ap[0]
-    # Intervals hold together, so those of rare classes, the widest, would widen all others.
-    resampled = np.where(judged, our_resamples.ap - their_resamples.ap, np.nan)
+    changes = joint_intervals(
+        ours.ap[0] - theirs.ap[0], our_resamples.ap - their_resamples.ap, images, confidence
+    )
     return [
         Difference(_defined(our_value), _defined(their_value), change)
-        for our_value, their_value, change in zip(
-            ours.ap[0], theirs.ap[0], joint_intervals(values, resampled, confidence), strict=True
-        )
+        for our_value, their_value, change in zip(ours.ap[0], theirs.ap[0], changes, strict=True)
     ]
 
 

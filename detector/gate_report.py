@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from detector.gate import Decision
-from detector.gate_figures import Comparison, Difference, Measured
+from detector.gate_figures import ClassDifference, Comparison, Difference, Measured
 from detector.intervals import Estimate
 from formats.published import Published
 
@@ -46,14 +46,7 @@ def gate_to_json(
         "differences": comparison
         and {name: _difference(value) for name, value in comparison.figures.items()},
         "classes": comparison
-        and {
-            name: {
-                "images": of_class.images,
-                "judged": of_class.is_judged,
-                **{figure: _difference(value) for figure, value in of_class.figures.items()},
-            }
-            for name, of_class in comparison.classes.items()
-        },
+        and {name: _class_difference(value) for name, value in comparison.classes.items()},
     }
 
 
@@ -79,6 +72,13 @@ def _difference(difference: Difference) -> dict[str, float | None]:
         "candidate": _rounded(difference.candidate),
         "baseline": _rounded(difference.baseline),
         **_estimate(difference.change),
+    }
+
+
+def _class_difference(of_class: ClassDifference) -> dict[str, Any]:
+    return {
+        "images": of_class.images,
+        **{figure: _difference(value) for figure, value in of_class.figures.items()},
     }
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+_BORROWED = 4
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -42,7 +44,10 @@ def percentile_interval(
 
 
 def joint_intervals(
-    values: NDArray[np.float64], resampled: NDArray[np.float64], confidence: float
+    values: NDArray[np.float64],
+    resampled: NDArray[np.float64],
+    images: NDArray[np.int64],
+    confidence: float,
 ) -> list[Estimate]:
     """Intervals that hold all together with `confidence`, by the bootstrap's greatest deviation.
 
@@ -52,14 +57,16 @@ def joint_intervals(
     `confidence` of the resamples (Westfall and Young, Resampling-Based Multiple Testing, 1993).
 
     Args:
-        values: float64 [figures], as measured; NaN is undefined.
-        resampled: float64 [resamples, figures]; NaN where a resample has no figure.
+        values: float64 [classes], as measured; NaN is undefined.
+        resampled: float64 [resamples, classes]; NaN where a resample lacks the class.
+        images: int64 [classes], images with objects of the class.
         confidence: 0 to 1.
     """
     known = ~np.isnan(values) & ~np.isnan(resampled).all(axis=0)
     errors = np.zeros(len(values))
     if known.any():
-        errors[known] = np.nanstd(resampled[:, known], axis=0)
+        own = np.nanstd(resampled[:, known], axis=0)
+        errors[known] = _moderate_errors(own, images[known])
     moving = errors > 0
     deviations = np.abs(resampled[:, moving] - values[moving]) / errors[moving]
     # A resample without a class says nothing about it.
@@ -71,6 +78,25 @@ def joint_intervals(
         else Estimate(_defined(value), None, None)
         for value, wide, is_known in zip(values, reach, known, strict=True)
     ]
+
+
+def _moderate_errors(own: NDArray[np.float64], images: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Let rare classes borrow from all how much an image's result varies.
+
+    The bootstrap of one image does not vary, and that of two or three says little of how much it
+    should. So each class's variance between images is averaged with that of all classes, which
+    counts as `_BORROWED` more images (Smyth, Linear Models and Empirical Bayes Methods, 2004).
+
+    Args:
+        own: float64 [classes], standard errors by the bootstrap.
+        images: int64 [classes], images with objects of the class, 1 or more.
+    """
+    # The bootstrap's variance is the biased one, over n instead of n - 1 images.
+    squares = (images * own) ** 2
+    of_all = squares.sum() / max((images - 1).sum(), 1)
+    variances = (squares + _BORROWED * of_all) / (images - 1 + _BORROWED)
+    moderated: NDArray[np.float64] = np.sqrt(variances / images)
+    return moderated
 
 
 def _defined(value: float) -> float | None:

@@ -43,8 +43,9 @@ def main() -> None:
     measured = measure_candidate(truth, results, rules.bootstrap)
     comparison = None
     if published:
-        comparison = compare(truth, results, published, rules.bootstrap, rules.min_images)
-    decision = decide(measured, comparison, rules)
+        comparison = compare(truth, results, published, rules.bootstrap)
+    is_published = published is not None and published.identity == model["identity"]
+    decision = decide(measured, comparison, rules, is_published=is_published)
     gate = gate_to_json(decision, measured, comparison, model, published)
     with folder_written_aside(REPORT) as folder:
         save_json(folder / "gate.json", gate)

@@ -1,11 +1,11 @@
-"""Model: how good it is, how it was trained, what it was built from, what was tried before."""
+"""Model: how good it is, may it be published, how was it trained, from what, what was tried."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from app import backend
-from app.model_parts import history, origin, quality, training
+from app.model_parts import gate, history, origin, quality, training
 from app.notices import explained
 from app.plain_text import plain
 from app.predictions import load_measured
@@ -15,6 +15,7 @@ from serving.calls.errors import ServingError
 
 _PARTS = {
     "Quality": quality.show,
+    "Gate": gate.show,
     "Training": training.show,
     "Origin": origin.show,
     "Experiments": history.show,
@@ -32,7 +33,7 @@ def show() -> None:
         key="model part",
         label_visibility="collapsed",
     )
-    if part == "Quality":
+    if part in ("Quality", "Gate"):
         _say_whose_figures()
     with explained():
         _PARTS[part]()

@@ -46,14 +46,39 @@ def reports(folder: Path) -> Path:
         (curves / split).mkdir(parents=True, exist_ok=True)
         (curves / split / f"{name}.tsv").write_text(f"step\t{name}\n10\t2.5\n20\t1.5\n")
     save_json(folder / "reports/verify/metrics.json", {"version": 2, "images": 36})
+    save_gate(folder, passed=True)
     return folder
+
+
+def save_gate(folder: Path, *, passed: bool) -> None:
+    """What the gate writes: without a baseline if it passed, else against one."""
+    estimate = {"value": 0.5, "low": 0.4, "high": 0.6}
+    undefined = {"value": None, "low": None, "high": None}
+    lost = {"candidate": 0.5, "baseline": 0.75, "value": -0.25, "low": -0.3, "high": -0.2}
+    unknown = {"candidate": None, "baseline": None, **undefined}
+    classes = {
+        "NA": {"images": 0, "AP": unknown},
+        HOSTILE: {"images": 9, "AP": lost},
+    }
+    value: dict[str, Any] = {
+        "passed": passed,
+        "reasons": [] if passed else [f"AP of class {HOSTILE!r} fell."],
+        "notes": [f"Look at {HOSTILE}"],
+        "version": 2,
+        "baseline": None if passed else {"version": 1, "tag": HOSTILE, "identity": "b" * 64},
+        "figures": {"AP": estimate, "AP50": undefined},
+        "differences": None if passed else {"AP": lost, "AP50": unknown},
+        "classes": None if passed else classes,
+    }
+    save_json(folder / "reports/gate/gate.json", value)
+    (folder / "reports/gate/model_card.html").write_text("<p>card</p>")
 
 
 def charts(app: AppTest) -> int:
     return len(app.get("vega_lite_chart"))
 
 
-@pytest.mark.parametrize("part", ["Quality", "Training"])
+@pytest.mark.parametrize("part", ["Quality", "Gate", "Training"])
 def test_nothing_there_yet(wire: ColorServer, open_view: View, part: str) -> None:
     app = choose(check(open_view("model")), "model part", part)
     assert [code.value for code in app.code] == ["make repro"]
@@ -117,6 +142,32 @@ def test_figures_without_a_server(
 def test_figures_on_other_data(wire: ColorServer, reports: Path, open_view: View) -> None:
     (reports / "data/coco/test.json").write_text("{}")
     assert "another test split" in told(check(open_view("model")))
+
+
+def test_a_gate_that_was_passed(wire: ColorServer, reports: Path, open_view: View) -> None:
+    app = choose(check(open_view("model")), "model part", "Gate")
+    assert [each.value for each in app.success] == ["Version 2 passed the gate without a baseline."]
+    figures = app.dataframe[0].value
+    assert figures.columns.tolist() == ["Figure", "Value", "Interval"]
+    assert figures.iloc[0].tolist() == ["Boxes, AP", "0.500", "0.400 to 0.600"]
+    assert figures.iloc[1].tolist() == ["Boxes, AP50", "n/a", ""]
+    assert "another model" in told(app)
+    assert len(app.get("download_button")) == 1
+
+
+def test_a_gate_that_was_failed(wire: ColorServer, reports: Path, open_view: View) -> None:
+    save_gate(reports, passed=False)
+    app = choose(check(open_view("model")), "model part", "Gate")
+    assert len(app.error) == 1
+    assert "failed the gate" in app.error[0].value
+    assert "<img" not in told(app)
+    figures, classes = app.dataframe[0].value, app.dataframe[1].value
+    assert figures["Change"].tolist() == ["-0.250 (-0.300 to -0.200)", "n/a"]
+    assert classes["Class"].tolist() == [HOSTILE, "NA"], "the greatest loss first"
+    (reports / "reports/gate/model_card.html").unlink()
+    app = choose(check(open_view("model")), "model part", "Gate")
+    assert [code.value for code in app.code] == ["make repro"]
+    assert "failed the gate" in app.error[0].value
 
 
 def test_training(wire: ColorServer, reports: Path, open_view: View) -> None:

@@ -8,6 +8,7 @@ import pytest
 from detector.intervals import Estimate, joint_intervals, percentile_interval
 
 NAN = float("nan")
+MANY = np.array([10**6, 10**6])
 
 
 def test_percentiles_by_hand() -> None:
@@ -28,16 +29,31 @@ def test_percentiles_by_hand() -> None:
 )
 def test_what_has_no_interval(value: float, resampled: list[float], expected: Estimate) -> None:
     assert percentile_interval(value, np.array(resampled), 0.95) == expected
-    assert joint_intervals(np.array([value]), np.array(resampled)[:, None], 0.95) == [expected]
+    assert joint_intervals(np.array([value]), np.array(resampled)[:, None], MANY[:1], 0.95) == [
+        expected
+    ]
 
 
 def test_joint_intervals_are_as_many_standard_errors_wide() -> None:
     resampled = np.array([[-1.0, 10], [1, -10], [0, 0], [0, NAN]])
-    first, second = joint_intervals(np.zeros(2), resampled, 1.0)
+    first, second = joint_intervals(np.zeros(2), resampled, MANY, 1.0)
     reach = 1 / np.std([-1, 1, 0, 0])  # the first deviates by more of its errors than the second
-    assert first == Estimate(0, pytest.approx(-1), pytest.approx(1))
+    assert first == Estimate(0, pytest.approx(-1, rel=1e-3), pytest.approx(1, rel=1e-3))
     wide = reach * np.std([10, -10, 0])
-    assert second == Estimate(0, pytest.approx(-wide), pytest.approx(wide))
+    assert second == Estimate(0, pytest.approx(-wide, rel=1e-3), pytest.approx(wide, rel=1e-3))
+
+
+def test_a_rare_class_borrows_its_noise_from_all() -> None:
+    """Whose one image was lost is as unsure as others' images are; alone it could not vary."""
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0, 0.1, 1000)
+    resampled = np.column_stack([noise, np.full(1000, -0.5)])
+    _, rare = joint_intervals(np.array([0, -0.5]), resampled, np.array([20, 1]), 0.95)
+    # An image varies by 0.1 times the root of 20, or 0.45: half of which is no certain loss.
+    assert rare.low < -1 < 0 < rare.high
+    still = np.column_stack([np.zeros(1000), np.full(1000, -0.5)])
+    _, rare = joint_intervals(np.array([0, -0.5]), still, np.array([20, 1]), 0.95)
+    assert rare == Estimate(-0.5, -0.5, -0.5), "where nothing else varies, a loss is a loss"
 
 
 def test_joint_intervals_hold_together() -> None:
@@ -49,7 +65,7 @@ def test_joint_intervals_hold_together() -> None:
         drawn = rng.integers(0, 60, (400, 60))
         resampled = sample[drawn].mean(axis=1)
         values = sample.mean(axis=0)
-        joint = joint_intervals(values, resampled, 0.95)
+        joint = joint_intervals(values, resampled, np.full(40, 60), 0.95)
         single = [percentile_interval(v, r, 0.95) for v, r in zip(values, resampled.T, strict=True)]
         together += all(each.low <= 0 <= each.high for each in joint)
         alone += all(each.low <= 0 <= each.high for each in single)

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from formats.coco import load_coco
+from formats.published import PUBLISHED_FILE, save_published
+from formats.published_results import results_to_published
+
 pytestmark = [pytest.mark.pipeline, pytest.mark.tf]
 
-STAGES = ["sample", "fetch", "coco", "tfrecord", "train", "export", "evaluate", "verify"]
+STAGES = ["sample", "fetch", "coco", "tfrecord", "train", "export", "evaluate", "gate", "verify"]
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +34,8 @@ def test_writes_what_the_readme_promises(built: Any) -> None:
         "models/detector/1/saved_model.pb",
         "reports/evaluate/model.json",
         "reports/evaluate/report.md",
+        "reports/gate/gate.json",
+        "reports/gate/model_card.html",
         "reports/verify/report.md",
         "reports/train/plots/metrics/train/loss.tsv",
     ):
@@ -53,7 +59,24 @@ def test_nothing_that_dvc_tracks_is_left_for_git(built: Any) -> None:
 
 def test_a_setting_of_evaluate_runs_evaluate_alone(built: Any) -> None:
     built.set(evaluate={"pictures": 1})
-    assert built.repro() == ["evaluate"]
+    assert built.repro() == ["evaluate", "gate"]
+
+
+def test_what_was_published_is_in_git_and_compared_with(built: Any) -> None:
+    evaluate = built.path / "reports/evaluate"
+    results, measured = (
+        json.loads((evaluate / name).read_text()) for name in ("detections.json", "model.json")
+    )
+    test = load_coco(built.path / "data/coco/test.json")
+    published = results_to_published(test, results, measured, "detector@v1.0.0")
+    save_published(built.path / PUBLISHED_FILE, published)
+    assert built.repro() == ["gate"]
+    gate = json.loads((built.path / "reports/gate/gate.json").read_text())
+    assert gate["passed"], gate["reasons"]
+    assert gate["baseline"]["identity"] == gate["identity"]
+    assert str(PUBLISHED_FILE) in built.run("git", "status", "--porcelain")
+    (built.path / PUBLISHED_FILE).unlink()
+    assert built.repro() == [], "the run cache remembers"
 
 
 def test_another_split_runs_coco_and_what_follows(built: Any) -> None:

@@ -1,0 +1,93 @@
+"""May the measured model be published? The gate's decision, and the figures that it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.metrics import AP_IN_WORDS, SHOWN, number
+from app.notices import explained
+from app.plain_text import plain
+from app.repository import GATE, load_bytes, load_json
+
+_LONGEST_SENTENCE = 600
+
+
+def show() -> None:
+    """Show the part."""
+    gate = load_json(GATE / "gate.json")
+    _show_decision(gate)
+    st.subheader("Figures and their intervals", anchor=False, help=AP_IN_WORDS)
+    st.caption("An interval says how far the choice of the test images may have moved a figure.")
+    st.dataframe(_figures_to_table(gate), hide_index=True)
+    if gate["classes"]:
+        st.subheader("Changes by class", anchor=False)
+        st.caption("Their intervals hold for all classes together.")
+        st.dataframe(_classes_to_table(gate["classes"]), hide_index=True)
+    with explained():
+        st.download_button(
+            "Model card (HTML)",
+            load_bytes(GATE / "model_card.html"),
+            f"model_card_{gate['version']}.html",
+            "text/html",
+            on_click="ignore",
+            icon=":material/description:",
+        )
+
+
+def _show_decision(gate: Mapping[str, Any]) -> None:
+    baseline = gate["baseline"]
+    against = f"against {plain(baseline['tag'])}" if baseline else "without a baseline"
+    version = plain(gate["version"])
+    if gate["passed"]:
+        st.success(f"Version {version} passed the gate {against}.", icon=":material/check:")
+    else:
+        reasons = "".join(f"\n- {plain(each, _LONGEST_SENTENCE)}" for each in gate["reasons"])
+        st.error(
+            f"Version {version} failed the gate {against}, so it will not be published.\n{reasons}",
+            icon=":material/block:",
+        )
+    for note in gate["notes"]:
+        st.caption(plain(note, _LONGEST_SENTENCE))
+
+
+def _figures_to_table(gate: Mapping[str, Any]) -> pd.DataFrame:
+    differences = gate["differences"] or {}
+    rows = [
+        {
+            "Figure": SHOWN[name],
+            "Value": number(estimate["value"]),
+            "Interval": _interval(estimate),
+            **({"Change": _change(differences.get(name))} if differences else {}),
+        }
+        for name, estimate in gate["figures"].items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _classes_to_table(classes: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """The greatest losses first; classes without objects last."""
+    table = pd.DataFrame(
+        {
+            "Class": list(classes),
+            "Images compared": [each["images"] for each in classes.values()],
+            "Change of AP": [each["AP"]["value"] for each in classes.values()],
+            "Interval": [_interval(each["AP"], signed=True) for each in classes.values()],
+        }
+    )
+    return table.sort_values("Change of AP", kind="stable", na_position="last")
+
+
+def _interval(estimate: Mapping[str, float | None], *, signed: bool = False) -> str:
+    if estimate["low"] is None:
+        return ""
+    return " to ".join(f"{estimate[end]:{'+' if signed else ''}.3f}" for end in ("low", "high"))
+
+
+def _change(difference: Mapping[str, float | None] | None) -> str:
+    if difference is None or difference["value"] is None:
+        return "n/a"
+    return f"{difference['value']:+.3f} ({_interval(difference, signed=True)})"
