@@ -17,8 +17,11 @@ COPY app app
 # Whoever built this may have checked out files that only they can read.
 RUN chmod -R a+rX /rhymes
 
-# /tmp is the only place that need be writable.
+# /tmp is the only place that need be writable. Threads share two arenas, so that the memory of
+# large pictures goes back to the system (tools/processes.py).
 ENV HOME=/tmp \
+    MALLOC_ARENA_MAX=2 \
+    MALLOC_TRIM_THRESHOLD_=131072 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONPATH=/rhymes \
     PYTHONUNBUFFERED=1

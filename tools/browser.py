@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+from tools.machine_checks import BROWSERS
+
 _INSTALL_SECONDS = 900
 _LOCAL = {"127.0.0.1", "localhost", ""}
 _WAIT_MS = 30_000
@@ -30,7 +31,7 @@ def find_browser() -> Path | None:
     """The browser to drive: `RHYMES_BROWSER`, one on the path, or Playwright's own."""
     if named := os.environ.get("RHYMES_BROWSER"):
         return Path(named) if Path(named).is_file() else None
-    for name in _NAMES:
+    for name in BROWSERS:
         if found := shutil.which(name):
             return Path(found)
     with sync_playwright() as playwright:

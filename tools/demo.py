@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from formats.model_folder import name_to_version
+from tools.machine_checks import PAGE_PORT, REST_PORT, SERVER_PORT
 from tools.processes import (
     LOOPBACK,
     ROOT,
@@ -27,20 +28,16 @@ from tools.processes import (
     is_free,
     is_page,
     is_serving,
+    save_models_config,
     server_command,
 )
 
 MODELS, LOGS = Path("models/detector"), Path("logs")
-SERVER_PORT, REST_PORT, PAGE_PORT = 8500, 8501, 8502
 
 _TRIED_PORTS = 50
 _START_SECONDS = 180.0
 # Two versions, so that the page can compare them; TensorFlow Serving's default is the newest.
-_CONFIG = """model_config_list {{ config {{
-  name: "detector" base_path: {path} model_platform: "tensorflow"
-  model_version_policy {{ latest {{ num_versions: 2 }} }}
-}} }}
-"""
+_POLICY = "latest { num_versions: 2 }"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,8 +99,7 @@ def _start_server(options: argparse.Namespace) -> tuple[Child, str]:
     port, rest_port = _pick(options.server_port), _pick(options.rest_port)
     LOGS.mkdir(exist_ok=True)
     config = LOGS / "demo_models.config"
-    path = str(options.models.resolve()).replace("\\", "\\\\").replace('"', '\\"')
-    config.write_text(_CONFIG.format(path=f'"{path}"'), encoding="utf-8")
+    save_models_config(config, options.models, _POLICY)
     flags = [
         "--model_config_file", str(config),
         "--monitoring_config_file", str(ROOT / "deploy/monitoring.config"),

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from tests.app.wire import ColorServer
 from tests.serving.canned_server import running
 
 View = Callable[[str], AppTest]
+
+# AppTest looks through every installed package before each run, half a second each time.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 def run_until(app: AppTest, is_so: Callable[[AppTest], bool], seconds: float = 30) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tools.processes import LOOPBACK, ROOT, Child, free_ports, is_serving, server_command
+from tools.processes import (
+    LOOPBACK,
+    ROOT,
+    Child,
+    free_ports,
+    is_serving,
+    save_models_config,
+    server_command,
+)
 
 
 class RestartableServer:
@@ -23,10 +31,7 @@ class RestartableServer:
         self.address = f"{LOOPBACK}:{self._port}"
         self._folder = folder
         self._config = folder / "models.config"
-        self._config.write_text(
-            f'model_config_list {{ config {{ name: "detector" base_path: "{base}" '
-            'model_platform: "tensorflow" model_version_policy { all {} } } }'
-        )
+        save_models_config(self._config, base, "all {}")
         self._child: Child | None = None
 
     def __enter__(self) -> Self:
