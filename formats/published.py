@@ -163,7 +163,7 @@ def load_published(path: Path = PUBLISHED_FILE) -> Published | None:
 
 
 def _broken(path: Path, problem: str) -> InputError:
-    return InputError(f"{path}: {problem}; take the file from the published version's tag anew")
+    return InputError(f"{path}: {problem}; `git restore {path}` brings back the committed file")
 
 
 def _head_problems(value: Mapping[str, Any]) -> Iterator[str]:

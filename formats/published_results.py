@@ -63,8 +63,8 @@ def published_to_results(published: Published, test: Coco) -> list[dict[str, Any
         if (known.width, known.height) != (image["width"], image["height"]):
             raise InputError(
                 f"{PUBLISHED_FILE}: {image['file_name']} has {known.width} x {known.height} "
-                f"pixels, but {image['width']} x {image['height']} in the test split; take the "
-                "file from the published version's tag anew"
+                f"pixels, but {image['width']} x {image['height']} in the test split; "
+                f"`git restore {PUBLISHED_FILE}` brings back the committed file"
             )
         size = [image["height"], image["width"]]
         for name, of_class in known.detections.items():

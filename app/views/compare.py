@@ -49,8 +49,9 @@ def _choose_models() -> tuple[ServedModel, ServedModel]:
         second = choose_version(f"{_KEY} right", "The other")
     if len(available) == 1:
         st.info(
-            "One version answers. A server has several where several folders lie in the model base "
-            "path and its configuration asks for more than the newest (docs/serving.md).",
+            "One version answers. `python -m serving.fetch served` puts the newest two that are "
+            "published into a folder, `python -m tools.demo --models served` serves both "
+            "(docs/serving.md).",
             icon=":material/info:",
         )
     return backend.describe(first), backend.describe(second)

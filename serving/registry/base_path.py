@@ -20,11 +20,11 @@ from pathlib import Path
 from formats.dvc_lock import folder_to_md5
 from formats.errors import InputError
 from formats.model_folder import name_to_version
-from serving.registry.provenance import version_to_provenance_path
+from serving.registry.provenance import PROVENANCE_FILE, version_to_provenance_path
 from serving.registry.tags import MODEL
 
 _LOCK = ".fetch.lock"
-_LEFT = re.compile(r"\.[0-9]+\.[0-9]+\.part", re.ASCII)
+_LEFT = re.compile(rf"\.[0-9]+\.({re.escape(PROVENANCE_FILE)}\.)?[0-9]+\.part", re.ASCII)
 _WAIT_SECONDS = 600.0
 _POLL_SECONDS = 0.2
 
@@ -69,10 +69,7 @@ class BasePath:
         aside = self.path / f".{version}.{os.getpid()}.part"
         self._folders()[version].rename(aside)
         version_to_provenance_path(self.path, version).unlink(missing_ok=True)
-        if aside.is_symlink():
-            aside.unlink()
-        else:
-            shutil.rmtree(aside)
+        _remove(aside)
 
     def _folders(self) -> dict[int, Path]:
         folders: dict[int, Path] = {}
@@ -91,7 +88,7 @@ class BasePath:
         """Remove what killed runs left."""
         for path in self.path.iterdir():
             if _LEFT.fullmatch(path.name):
-                shutil.rmtree(path, ignore_errors=True)
+                _remove(path)
 
 
 @contextmanager
@@ -138,6 +135,13 @@ def _wait_for(lock: int, path: Path) -> None:
             time.sleep(_POLL_SECONDS)
         else:
             return
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _flush(folder: Path) -> None:

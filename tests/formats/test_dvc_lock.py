@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from formats.dvc_lock import Lock, load_output, text_to_lock
+from formats.dvc_lock import (
+    Lock,
+    LockedStage,
+    folder_to_md5,
+    load_output,
+    text_to_lock,
+    text_to_stages,
+)
 from formats.errors import InputError
 
 DIGITS = "12345678901234567890123456789012"
@@ -38,6 +45,41 @@ def test_outs_are_read_as_text() -> None:
     assert lock == Lock({"no": DIGITS})
 
 
+def test_stages_keep_the_types_of_their_parameters() -> None:
+    text = (
+        "schema: '2.0'\nstages:\n  train:\n    cmd: x\n    deps:\n"
+        f"    - {{path: a.py, hash: md5, md5: '{DIGITS}'}}\n    - {{path: cloud, etag: x}}\n"
+        "    params:\n      params.yaml:\n        train: {rate: 1e-3, steps: 5, name: 'no'}\n"
+        f"    outs:\n    - {{path: m, md5: '{DIGITS}.dir'}}\n  sample:\n    cmd: y\n"
+    )
+    assert text_to_stages(text, "dvc.lock") == {
+        "train": LockedStage(
+            {"a.py": DIGITS},
+            {"train": {"rate": 0.001, "steps": 5, "name": "no"}},
+            {"m": f"{DIGITS}.dir"},
+        ),
+        "sample": LockedStage({}, {}, {}),
+    }
+
+
+def test_a_folder_is_hashed_as_dvc_hashes_it(tmp_path: Path) -> None:
+    from dvc_data.hashfile.build import build
+    from dvc_data.hashfile.db.local import LocalHashFileDB
+    from dvc_objects.fs.local import LocalFileSystem
+
+    for name in ("1/b", "1/a é", "1/sub/c", "1.json", "10/x"):
+        path = tmp_path / "model" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    system = LocalFileSystem()
+    database = LocalHashFileDB(system, str(tmp_path / "odb"), tmp_dir=str(tmp_path / "tmp"))
+    _, _, made = build(database, str(tmp_path / "model"), system, "md5", dry_run=True)
+    assert folder_to_md5(tmp_path / "model") == made.hash_info.value
+    _, _, made = build(database, str(tmp_path / "model/1"), system, "md5", dry_run=True)
+    assert folder_to_md5(tmp_path / "model/1") == made.hash_info.value
+    assert folder_to_md5(tmp_path / "model/1", "1/") != made.hash_info.value
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -52,8 +94,9 @@ def test_outs_are_read_as_text() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_lock_is_named(text: bytes, message: str) -> None:
-    with pytest.raises(InputError, match=f"^here: .*{message}"):
-        text_to_lock(text, "here")
+    for read in (text_to_lock, text_to_stages):
+        with pytest.raises(InputError, match=f"^here: .*{message}"):
+            read(text, "here")
 
 
 def test_files_are_found_in_the_cache(tmp_path: Path) -> None:
@@ -71,6 +114,7 @@ def test_files_are_found_in_the_cache(tmp_path: Path) -> None:
         pytest.param("nothing", "is broken", id="no JSON"),
         pytest.param([{"relpath": "a"}], "is broken", id="no md5"),
         pytest.param([{"relpath": "a", "md5": "../../../x"}], "has the md5", id="a path"),
+        pytest.param([{"relpath": "../a", "md5": DIGITS}], "has the path '../a'", id="outside"),
         pytest.param([{"relpath": "a", "md5": DIGITS}], "not in this machine's cache", id="file"),
     ],
 )

@@ -163,7 +163,7 @@ def test_a_broken_file_is_an_error_that_says_where(
     file.write_text(json.dumps(broken(json.loads(file.read_text()), *path, to=to)))
     with pytest.raises(InputError, match=rf"detections\.json: .*{message}") as caught:
         load_published(file)
-    assert "take the file from the published version's tag anew" in str(caught.value)
+    assert "brings back the committed file" in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "<<<<<<< HEAD\n{}", '{"version": 1', "[" * 100_000])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from ruamel.yaml import YAML
 
 from formats.errors import InputError
 from serving.registry.provenance import (
     provenance_to_message,
     tag_to_provenance,
 )
-from serving.registry.tags import Name, Tag, text_to_name
+from serving.registry.tags import ARTIFACT, MODEL, Name, Tag, text_to_name
 
 VALUES = {
     "artifact": "detector",
@@ -47,6 +50,12 @@ def test_names_of_gto(text: str, name: Name, is_withdrawal: bool) -> None:
 )  # fmt: skip
 def test_other_names(text: str) -> None:
     assert text_to_name(text) is None
+
+
+def test_dvc_yaml_names_the_artifact(root: Path) -> None:
+    artifacts = YAML(typ="safe").load(root / "dvc.yaml")["artifacts"]
+    assert artifacts[ARTIFACT]["path"] == MODEL.as_posix()
+    assert artifacts[ARTIFACT]["type"] == "model"
 
 
 def test_numbers_are_compared_as_numbers() -> None:
