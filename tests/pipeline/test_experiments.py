@@ -91,5 +91,3 @@ def test_a_colleague_pulls_runs_nothing_and_serves(
     assert other.repro() == []
     assert other.run("git", "status", "--porcelain") == ""
     assert "tray" in serve_and_show(other.path)
-    other.set(train={"model": "mask_rcnn"})
-    assert other.repro("--pull", "evaluate") == [], "the runs of others are shared as well"
