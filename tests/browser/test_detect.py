@@ -107,10 +107,9 @@ def test_the_server_is_killed_and_comes_back(open_view: Open, server: Restartabl
     drop(page, tray("killed.png", RED, size=(122, 80)))
     expect_objects(page, 1)
     server.kill()
-    page.get_by_text("Labels", exact=True).first.click()
-    page.wait_for_timeout(2500)  # what the server said of its versions is kept for two seconds
-    page.get_by_text("Labels", exact=True).first.click()
     try:
+        page.wait_for_timeout(2500)  # what the server said of its versions is kept for two seconds
+        page.get_by_text("Labels", exact=True).first.click()
         expect(page.get_by_text("No model server answers")).to_be_visible()
         expect(page.get_by_text("make serve").first).to_be_visible()
     finally:
