@@ -9,16 +9,22 @@ augmentation and threads.
 from __future__ import annotations
 
 import dataclasses
+import signal
 import statistics
+import subprocess
+import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from unittest import mock
 
 import tensorflow as tf
 from official.core import task_factory
+from tqdm import tqdm
 
 from bench.workspace import ROOT, prepare_workspace, run_stages
 from detector import training
@@ -37,6 +43,11 @@ TOTAL = 2 * ROUNDS * (STEPS + DRAINED)
 
 _MODELS: Sequence[tuple[Model, int]] = (("retinanet", 8), ("mask_rcnn", 4))  # and batch sizes
 _SHUFFLED = 1024  # records, as many as `detector.inputs` holds
+_RULED, _FREE = "ruled", "free"
+_SECONDS = "seconds"
+_TURN_SECONDS = 900.0
+
+_Process = subprocess.Popen[str]
 
 
 class Speed(NamedTuple):
@@ -67,16 +78,79 @@ def main() -> None:
 
 
 def measure(folder: Path, model: Model, batch: int) -> Speed:
-    """Train a model by the byte rule and without it, in turns."""
+    """Train a model by the byte rule and without it, in turns.
+
+    Each has a process, which is stopped while the other trains: an input that goes on preparing
+    batches would slow the other down, and be ahead when its own turn comes.
+    """
+    ratios, speeds = [], []
+    with _trainer(folder, model, batch, _RULED) as ruled, _trainer(folder, model, batch) as free:
+        for _ in tqdm(range(ROUNDS), f"byte rule, {model}", unit="round"):
+            taken = [_take_turn(each) for each in (ruled, free)]
+            ratios.append(taken[1] / taken[0])
+            speeds.append(STEPS / taken[0])
+    return Speed(statistics.median(speeds), statistics.median(ratios))
+
+
+@contextmanager
+def _trainer(folder: Path, model: Model, batch: int, rule: str = _FREE) -> Iterator[_Process]:
+    """Start a process that trains whenever it gets a line; it has built its graph, and is stopped.
+
+    A fresh process is killed in any case: it has nothing to save.
+    """
+    command = [sys.executable, "-m", "bench.training", str(folder), model, str(batch), rule]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            _read_seconds(process)
+            process.send_signal(signal.SIGSTOP)
+            yield process
+        finally:
+            process.kill()
+
+
+def _take_turn(process: _Process) -> float:
+    assert process.stdin is not None  # noqa: S101
+    process.send_signal(signal.SIGCONT)
+    process.stdin.write("on\n")
+    process.stdin.flush()
+    seconds = _read_seconds(process)
+    process.send_signal(signal.SIGSTOP)
+    return seconds
+
+
+def _read_seconds(process: _Process) -> float:
+    """Wait for the line that ends a turn."""
+    assert process.stdout is not None  # noqa: S101
+    watch = threading.Timer(_TURN_SECONDS, process.kill)
+    watch.start()
+    try:
+        for line in process.stdout:
+            if line.startswith(_SECONDS):
+                return float(line.removeprefix(_SECONDS))
+    finally:
+        watch.cancel()
+    raise RuntimeError(f"a training ended, or took more than {_TURN_SECONDS:.0f} s for a turn")
+
+
+def train_in_turns(folder: Path, model: Model, batch: int, rule: str) -> None:
+    """Be such a process."""
     own = load_section("train", TrainParams, ROOT / "params.yaml")
     params = dataclasses.replace(own, image_size=256, batch_size=batch, steps=TOTAL)
     splits = [load_coco(folder / f"data/coco/{split}.json") for split in ("train", "val")]
     config = build_experiment(params, model, splits_to_facts(*splits, masks=model == "mask_rcnn"))
     records = folder / "data/tfrecord/train"
-    ruled = Training(config, build_train_dataset(config, records), build_strategy("one_device"))
-    with mock.patch.object(training, "_make_steps_repeatable"):
-        free = Training(config, build_peer_dataset(config, records), build_strategy("one_device"))
-    return compare_speeds(ruled, free)
+    if rule == _RULED:
+        dataset = build_train_dataset(config, records)
+        trained = Training(config, dataset, build_strategy("one_device"))
+    else:
+        with mock.patch.object(training, "_make_steps_repeatable"):
+            dataset = build_peer_dataset(config, records)
+            trained = Training(config, dataset, build_strategy("one_device"))
+    print(_SECONDS, _seconds_for_steps(trained), flush=True)
+    for _ in sys.stdin:
+        print(_SECONDS, _seconds_for_steps(trained), flush=True)
 
 
 def build_peer_dataset(config: Any, folder: Path) -> tf.data.Dataset:
@@ -113,4 +187,7 @@ def _seconds_for_steps(each: Training) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1:
+        train_in_turns(Path(sys.argv[1]), cast("Model", sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    else:
+        main()

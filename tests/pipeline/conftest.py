@@ -70,13 +70,13 @@ class Whole:
 
     Attributes:
         repository: in which it ran; tests go on with it.
-        changes: of params.yaml, by section.
+        params: the params.yaml that it followed.
         stages: that ran.
         lock: the dvc.lock that it wrote.
     """
 
     repository: Repository
-    changes: dict[str, dict[str, Any]]
+    params: bytes
     stages: list[str]
     lock: bytes
 
@@ -123,11 +123,11 @@ def whole(
 ) -> Whole:
     """The pipeline once to its end, for all who need one."""
     repository = copy_project(root, tmp_path_factory.mktemp("whole") / "project")
-    changes: dict[str, dict[str, Any]] = {
-        "sample": {"images": 24, "size": 128},
-        "train": small(steps=12, validations=3),
-        "evaluate": {"pictures": 2},
-    }
-    repository.set(**changes)
+    repository.set(
+        sample={"images": 24, "size": 128},
+        train=small(steps=12, validations=3),
+        evaluate={"pictures": 2},
+    )
     stages = repository.repro()
-    return Whole(repository, changes, stages, (repository.path / "dvc.lock").read_bytes())
+    params, lock = ((repository.path / name).read_bytes() for name in ("params.yaml", "dvc.lock"))
+    return Whole(repository, params, stages, lock)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from formats.errors import InputError
-from tools.clones import SURROUNDINGS, Clone, set_params
+from tools.clones import SURROUNDINGS, Clone
 from tools.kill_training import experiment_to_lock, list_left, run_starts
 from tools.killing import at_step, in_writing
 from tools.lock_comparison import entries_to_table, locks_to_entries
@@ -22,12 +22,7 @@ REPRO, TEMP = ["dvc", "repro"], ["dvc", "exp", "run", "--temp"]
 def clone(whole: Any, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A second clone, where nothing has run yet."""
     made = Clone(whole.repository.path, tmp_path_factory.mktemp("second"), SURROUNDINGS[1])
-    changes = {
-        f"{section}.{key}": str(value)
-        for section, values in whole.changes.items()
-        for key, value in values.items()
-    }
-    set_params(made.path, changes, whole.repository.path)
+    (made.path / "params.yaml").write_bytes(whole.params)
     return made
 
 
