@@ -165,7 +165,12 @@ def load_experiments(clone: Clone) -> dict[str, Experiment]:
             revision = experiment["revs"][0]
             data = revision["data"]
             params = data["params"]["params.yaml"]["data"]
-            metrics = {path: each.get("data") for path, each in data["metrics"].items()}
+            # The gate's metrics are there only where that stage was asked for, too.
+            metrics = {
+                path: each.get("data")
+                for path, each in data["metrics"].items()
+                if path.endswith("/headline.json")
+            }
             if metrics and all(metrics.values()):
                 found[params["train"]["model"]] = Experiment(experiment["name"], metrics)
     return found
