@@ -196,10 +196,11 @@ def load_folder_files(cache: Path, md5: str, path: str) -> dict[str, str]:
         files = {str(entry["relpath"]): str(entry["md5"]) for entry in entries}
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: the cache's list of its files ({md5}) is broken") from None
-    if strange := next((each for each in files.values() if not _MD5.fullmatch(each)), None):
-        raise InputError(f"{path}: the cache's list of its files has the md5 {strange!r}")
-    if outside := next((each for each in files if not _is_inside(each)), None):
-        raise InputError(f"{path}: the cache's list of its files has the path {outside!r}")
+    for name, digest in files.items():
+        if not _MD5.fullmatch(digest):
+            raise InputError(f"{path}: the cache's list of its files has the md5 {digest!r}")
+        if not _is_inside(name):
+            raise InputError(f"{path}: the cache's list of its files has the path {name!r}")
     return files
 
 

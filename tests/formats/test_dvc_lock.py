@@ -57,8 +57,9 @@ def test_stages_keep_the_types_of_their_parameters() -> None:
             {"a.py": DIGITS},
             {"train": {"rate": 0.001, "steps": 5, "name": "no"}},
             {"m": f"{DIGITS}.dir"},
+            "x",
         ),
-        "sample": LockedStage({}, {}, {}),
+        "sample": LockedStage({}, {}, {}, "y"),
     }
 
 

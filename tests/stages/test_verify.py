@@ -178,7 +178,7 @@ class TestAnotherModel:
 
 
 def test_a_picture_that_the_server_refuses_is_named(repository: Path) -> None:
-    path = repository / "data/images" / f"{4:064x}.jpg"
+    path = repository / "data/images" / f"{'4'.ljust(64, '0')}.jpg"
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match=r"^4\.jpg: "):
         verify.main()
