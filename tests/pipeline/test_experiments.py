@@ -26,10 +26,15 @@ def clone(
     repository: Any, small: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
 ) -> Clone:
     """Three models, trained by a queue in a clone that had no data and no cache."""
-    repository.set(sample={"images": 24, "size": 128}, train=small(), evaluate={"pictures": 2})
+    repository.set(
+        sample={"images": 24, "size": 128},
+        train=small(),
+        evaluate={"pictures": 2},
+        verify={"images": 2},
+    )
     repository.run("git", "commit", "-qam", "Make everything small")
     made = Clone(repository.path, tmp_path_factory.mktemp("queue"), SURROUNDINGS[0])
-    queue_models(made, MODELS, "evaluate")
+    queue_models(made, MODELS)
     return made
 
 
