@@ -63,11 +63,14 @@ class Training:
             self.model = task.build_model()
             if initialize:
                 initialize(self.model)
+            optimizer = train_utils.create_optimizer(task, config)
+            # A step that makes the optimizer's variables itself is traced twice.
+            optimizer.build(self.model.trainable_variables)
             self._trainer = base_trainer.Trainer(
                 config,
                 task,
                 model=self.model,
-                optimizer=train_utils.create_optimizer(task, config),
+                optimizer=optimizer,
                 train=True,
                 evaluate=False,
                 train_dataset=strategy.experimental_distribute_dataset(dataset),
@@ -80,12 +83,10 @@ class Training:
 
     def restore(self, progress: Progress) -> None:
         """Go on from a progress; the dataset must begin with the pictures of the next step."""
-        optimizer = self._trainer.optimizer
         with self._strategy.scope():
-            optimizer.build(self.model.trainable_variables)
             self._trainer.global_step.assign(progress.step)
         _assign(self.model.variables, progress.weights)
-        _assign(optimizer.variables, progress.optimizer)
+        _assign(self._trainer.optimizer.variables, progress.optimizer)
         self.best, self._best_weights = progress.best, progress.best_weights
         self._step, self._reports = progress.step, list(progress.reports)
 
