@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_masks
 
 from formats.errors import InputError
+from formats.rle import check_rle
 
 Ring = NDArray[np.float32]
 """A closed polygon: float32 [points, 2], x and y in pixels, the first point not repeated."""
@@ -144,6 +145,8 @@ def rle_to_crop(rle: Mapping[str, Any]) -> MaskCrop:
         InputError: it is no such RLE.
     """
     try:
+        height, width = rle["size"]
+        check_rle(rle["counts"], width, height)
         x, y, columns, rows = (int(edge) for edge in coco_masks.toBbox(dict(rle)))
         pixels = coco_masks.decode(dict(rle))[y : y + rows, x : x + columns]
     except (KeyError, TypeError, ValueError, AttributeError) as error:

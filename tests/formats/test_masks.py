@@ -317,6 +317,7 @@ def test_rle_is_read_as_it_was_written(seed: int) -> None:
         pytest.param({"size": [4, 4]}, id="no counts"),
         pytest.param({"size": "4x4", "counts": "04"}, id="no size"),
         pytest.param({"size": [4, 4], "counts": [1, 2]}, id="uncompressed"),
+        pytest.param({"size": [4, 4], "counts": "0T3"}, id="more runs than pixels"),
     ],
 )
 def test_what_is_no_rle_is_an_error(rle: dict[str, object]) -> None:
