@@ -92,7 +92,8 @@ def copy_project(root: Path, path: Path) -> Repository:
         check=True,
     )
     for name in filter(None, listed.stdout.split("\0")):
-        if (root / name).is_file():
+        # A dvc.lock of this checkout would keep its order of stages, and name outputs.
+        if (root / name).is_file() and name != "dvc.lock":
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, path / name)
     copy = Repository(path)
