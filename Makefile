@@ -28,7 +28,7 @@ app: .venv/runtime  ## The page alone, for the model server at $$SERVING_ADDRESS
 
 test: .venv/develop  ## Run all tests (25 minutes at most on 2 cores)
 	@python -m tools.browser
-	@pytest
+	@pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/develop  ## Check style (ruff, shellcheck) and types (mypy)
 	@ruff check .
@@ -92,9 +92,9 @@ lock: .venv/develop  ## Resolve requirements*.in again
 	@touch $@
 
 .venv/runtime: requirements.txt | .venv/uv
-	@uv pip install -q --require-hashes -r requirements.txt
+	@uv pip install -q --compile-bytecode --require-hashes -r requirements.txt
 	@touch $@
 
 .venv/develop: requirements-dev.txt .venv/runtime
-	@uv pip install -q --require-hashes -r requirements-dev.txt
+	@uv pip install -q --compile-bytecode --require-hashes -r requirements-dev.txt
 	@touch $@

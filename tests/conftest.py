@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+LONGEST = ("pipeline", "tf")
+TOGETHER = (r"tests/browser/", r"tests/pipeline/test_(reproduce|sample)\.py")
 
 
 def pytest_configure() -> None:
     """Let Ctrl-C interrupt: what a script starts in the background ignores it, children as well."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Longest first where workers share the tests, so that they end together."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda each: [not any(each.iter_markers(mark)) for mark in LONGEST])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a worker all tests of a file, and of files that have a costly fixture in common."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return next((each for each in TOGETHER if re.match(each, file)), file)
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")
