@@ -107,9 +107,10 @@ def test_trains_on_two_devices(data: Any, root: Path) -> None:
         from formats.params import load_section
         params = dataclasses.replace(
             load_section("train", TrainParams),
-            image_size=64, batch_size=2, steps=5, validations=1, strategy="mirrored",
+            image_size=64, batch_size=2, steps=2, validations=1, strategy="mirrored",
         )
         config = build_experiment(params, "retinanet", DataFacts(["A", "B"], 10, 2, 20, 20, True))
+        config.task.freeze_backbone = True  # the heads' gradients cross the devices; half the time
         strategy = build_strategy("mirrored")
         dataset = build_train_dataset(config, Path(sys.argv[1]))
         training = Training(config, dataset, strategy)

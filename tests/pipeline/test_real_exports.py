@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from detector.settings import resolve_model, splits_to_facts
+from formats.coco import load_coco
+
 pytestmark = [pytest.mark.pipeline, pytest.mark.tf]
 
 
@@ -17,7 +20,6 @@ pytestmark = [pytest.mark.pipeline, pytest.mark.tf]
     [
         pytest.param("bccd3", "retinanet", 4886, False, id="boxes, RetinaNet, pretrained"),
         pytest.param("breadboard5", "mask_rcnn", 389, True, id="polygons, Mask R-CNN"),
-        pytest.param("microcontroller4", "auto", 177, False, id="boxes, auto"),
     ],
 )
 def test_a_real_export_runs_to_the_end(
@@ -37,12 +39,26 @@ def test_a_real_export_runs_to_the_end(
         evaluate={"pictures": 1},
     )
     repository.run("dvc", "repro", "evaluate")
-    report = json.loads((repository.path / "data/coco/report.json").read_text())
-    assert report["items"]["kept"] == objects
-    assert report["items"]["dropped"] == 0
+    check_nothing_was_dropped(repository, objects)
     metrics = json.loads((repository.path / "reports/evaluate/metrics.json").read_text())
     assert ("mask_AP" in metrics) == has_masks
     record = json.loads((repository.path / "models/checkpoint/training.json").read_text())
     assert bool(record["pretrained"]) == (pretrained != "none")
     text = (repository.path / "models/checkpoint/training.json").read_text()
     assert str(shared) not in text, "no path of this machine in an output"
+
+
+def test_boxes_alone_choose_a_model_without_masks(repository: Any, shared: Path) -> None:
+    repository.set(raw={"export": str(shared / "datasets/microcontroller4")})
+    repository.run("dvc", "repro", "tfrecord")
+    check_nothing_was_dropped(repository, 177)
+    data = repository.path / "data"
+    masks = json.loads((data / "tfrecord/train/count.json").read_text())["masks"]
+    splits = (load_coco(data / f"coco/{split}.json") for split in ("train", "val"))
+    assert resolve_model("auto", splits_to_facts(*splits, masks=masks)) == "faster_rcnn"
+
+
+def check_nothing_was_dropped(repository: Any, objects: int) -> None:
+    report = json.loads((repository.path / "data/coco/report.json").read_text())
+    assert report["items"]["kept"] == objects
+    assert report["items"]["dropped"] == 0
