@@ -26,9 +26,9 @@ serve: .venv/runtime  ## Serve the exported model on this machine by gRPC, as Te
 app: .venv/runtime  ## The page alone, for the model server at $$SERVING_ADDRESS (localhost:8500)
 	@python -m tools.demo --only-page
 
-test: .venv/develop  ## Run all tests (25 minutes at most on 2 cores)
+test: .venv/develop  ## Run all tests (under half an hour on 2 cores)
 	@python -m tools.browser
-	@pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@pytest -n 2 --no-loadscope-reorder
 
 lint: .venv/develop  ## Check style (ruff, shellcheck) and types (mypy)
 	@ruff check .

@@ -23,7 +23,7 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Longest first where workers share the tests, so that they end together."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda each: [not any(each.iter_markers(mark)) for mark in LONGEST])
+        items.sort(key=lambda each: [each.get_closest_marker(mark) is None for mark in LONGEST])
 
 
 @pytest.hookimpl(optionalhook=True)
