@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import shutil
 import threading
@@ -87,6 +88,7 @@ def wait_for_state(client: DetectorClient, version: int, *states: str) -> str:
             if (status.version, status.state) in {(version, state) for state in states}:
                 return status.error
         time.sleep(POLL / 2)
+    faulthandler.dump_traceback(all_threads=True)  # who waits for whom
     raise AssertionError(f"version {version} is not {states}: {client.versions()}")
 
 
