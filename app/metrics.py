@@ -31,17 +31,20 @@ def number(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, int | float) else "n/a"
 
 
-def compare_metrics(columns: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
+def compare_metrics(
+    columns: Mapping[str, Mapping[str, Any] | None], *, is_comparable: bool = True
+) -> pd.DataFrame:
     """One row a metric that any column has, one column each, and the difference of two.
 
     Args:
         columns: Title -> metrics by key; None where nothing is known.
+        is_comparable: Whether a difference means anything: both were measured on the same data.
     """
     known = [key for key in SHOWN if any(key in (each or {}) for each in columns.values())]
     table = pd.DataFrame({"Metric": [SHOWN[key] for key in known]})
     for title, metrics in columns.items():
         table[title] = [number((metrics or {}).get(key)) for key in known]
-    if len(columns) == 2:
+    if len(columns) == 2 and is_comparable:
         first, second = (each or {} for each in columns.values())
         table["Difference"] = [_difference(first.get(key), second.get(key)) for key in known]
     return table

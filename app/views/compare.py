@@ -12,17 +12,15 @@ from app import backend
 from app.agreement import Side, legend, show_sides
 from app.backend import Found
 from app.display import choose_display, model_floor
+from app.evaluations import Evaluation, load_evaluation
 from app.metrics import AP_IN_WORDS, compare_metrics
 from app.notices import explained
 from app.picture import Picture
 from app.picture_source import TEST, choose_picture
 from app.plain_text import plain
-from app.predictions import load_measured
-from app.repository import EVALUATION, MissingFile, load_json
 from app.tables import choose_row
 from app.version_picker import choose_version
 from app.versions import CommonClasses, join_classes
-from formats.errors import InputError
 from formats.matching import IOU, Matching, match_detections
 from serving.calls.description import ServedModel
 
@@ -78,6 +76,8 @@ def _show_picture(picture: Picture, left: ServedModel, right: ServedModel) -> No
         for model, each in zip((left, right), found, strict=True)
     ]
     matching = match_detections(sides[0].detections, sides[1].detections)
+    # Where all is agreed on there is nothing to make room for.
+    is_faded = is_faded and matching.differences > 0
     st.subheader(_verdict(matching), anchor=False)
     place = st.container()
     highlight = _choose_difference(picture, sides, matching)
@@ -155,23 +155,30 @@ def _show_metrics(left: ServedModel, right: ServedModel) -> None:
     own = dict(zip(titles, (_validation(left), _validation(right)), strict=True))
     st.caption("On the validation split, as each version states of its own training:")
     st.dataframe(compare_metrics(own), hide_index=True)
-    measured = dict(zip(titles, (_test_metrics(left), _test_metrics(right)), strict=True))
-    if any(each is not None for each in measured.values()):
-        st.caption(f"On the test split, by {plain(EVALUATION)}:")
-        st.dataframe(compare_metrics(measured), hide_index=True)
+    _show_evaluations(titles, (load_evaluation(left), load_evaluation(right)))
+
+
+def _show_evaluations(
+    titles: list[str], found: tuple[Evaluation | None, Evaluation | None]
+) -> None:
+    known = [each for each in found if each is not None]
+    if not known:
+        return
+    sources = " and ".join(dict.fromkeys(plain(each.source) for each in known))
+    st.caption(f"On the test split, by {sources}:")
+    is_comparable = len({each.test_sha256 for each in known}) == 1
+    if not is_comparable:
+        st.warning(
+            "The two were measured on different test splits: their figures cannot be compared.",
+            icon=":material/warning:",
+        )
+    columns = {
+        title: None if each is None else each.metrics
+        for title, each in zip(titles, found, strict=True)
+    }
+    st.dataframe(compare_metrics(columns, is_comparable=is_comparable), hide_index=True)
 
 
 def _validation(model: ServedModel) -> Mapping[str, Any] | None:
     metrics = ((model.info or {}).get("validation") or {}).get("metrics")
     return metrics if isinstance(metrics, dict) else None
-
-
-def _test_metrics(model: ServedModel) -> Mapping[str, Any] | None:
-    """The report's figures, if it is about these very bytes."""
-    try:
-        if load_measured().identity != model.identity:
-            return None
-        metrics: Mapping[str, Any] = load_json(EVALUATION / "metrics.json")
-    except (MissingFile, InputError):
-        return None
-    return metrics

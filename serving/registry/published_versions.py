@@ -61,6 +61,10 @@ class Registry:
             except InputError as error:
                 self.problems[number] = str(error)
 
+    def all(self) -> list[PublishedVersion]:
+        """List them, ascending."""
+        return [self._versions[number] for number in sorted(self._versions)]
+
     def newest(self, count: int) -> list[PublishedVersion]:
         """Choose the highest versions, at most `count`, ascending.
 
@@ -73,7 +77,7 @@ class Registry:
                 f"{reasons}{self._git.root.resolve()} has no published version; python -m "
                 f"serving.publish makes one, {_HINT}"
             )
-        return [self._versions[number] for number in sorted(self._versions)[-count:]]
+        return self.all()[-count:]
 
     def choose(self, numbers: Sequence[int]) -> list[PublishedVersion]:
         """Choose versions by number, ascending.

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.versions import join_classes
 from formats.detections import Detections
 from formats.files import save_json
+from serving.registry.provenance import provenance_to_message
 from tests.app.conftest import View, run_until
 from tests.app.test_data import BLUE, GREEN, HOSTILE, RED, check, save_evaluation, save_split, told
 from tests.app.wire import ColorServer
+from tests.serving.registry.project import GIT_SETTINGS
 
 
 @pytest.fixture
@@ -36,6 +43,7 @@ def test_two_versions_side_by_side(wire: ColorServer, app: AppTest) -> None:
     assert app.dataframe[0].value.to_dict("records") == [
         {"One says": "GREEN 0.80", "The other says": "nothing there", "Overlap (IoU)": ""}
     ]
+    assert "faint: both sides agree" in told(app)
     assert wire.predictions() == 2
     app.slider[0].set_value(0.85).run()
     assert headline(app) == "They agree on 1 object, and differ on 0"
@@ -47,6 +55,7 @@ def test_two_versions_side_by_side(wire: ColorServer, app: AppTest) -> None:
 def test_a_version_agrees_with_itself(app: AppTest) -> None:
     app.selectbox(key="compare right version").set_value(1).run()
     assert headline(check(app)) == "They agree on 2 objects, and differ on 0"
+    assert "faint" not in told(app), "nothing to make room for"
 
 
 def test_one_version_is_said(wire: ColorServer, app: AppTest) -> None:
@@ -87,6 +96,54 @@ def test_a_report_is_shown_for_its_own_version_alone(
     if tables == 2:
         assert found[1]["version 1"].tolist() == ["n/a"]
         assert found[1]["version 2"].tolist() == ["0.250"]
+
+
+def tag_version(repository: Path, version: int, identity: str, test: dict[str, Any]) -> None:
+    """Publish a version, as far as the page reads it."""
+    md5 = f"{version:032x}.dir"
+    values = {
+        "artifact": "detector",
+        "version": version,
+        "tag": f"detector@v{version}.0.0",
+        "model": {"md5": md5, "identity": identity},
+        "test": test,
+    }
+    outs = [{"path": "models/detector", "md5": md5, "hash": "md5"}]
+    lock = {"schema": "2.0", "stages": {"export": {"cmd": "", "outs": outs}}}
+    (repository / "dvc.lock").write_text(json.dumps(lock))
+    for command in (
+        ["init", "-q"],
+        ["add", "dvc.lock"],
+        ["commit", "-qm", "build"],
+        ["tag", "-a", "-m", provenance_to_message(values), f"detector@v{version}.0.0"],
+    ):
+        subprocess.run(
+            ["git", *command], cwd=repository, env=os.environ | GIT_SETTINGS, timeout=60, check=True
+        )
+
+
+@pytest.mark.parametrize(
+    ("splits", "differences"), [(("a", "a"), ["+0.250"]), (("a", "b"), None)], ids=["same", "other"]
+)
+def test_figures_of_published_versions(
+    folder: Path, app: AppTest, splits: tuple[str, str], differences: list[str] | None
+) -> None:
+    for version, split in enumerate(splits, start=1):
+        test = {"sha256": split, "metrics": {"AP": 0.25 * version}}
+        tag_version(folder, version, f"one-{version}", test)
+    st.cache_data.clear()
+    app.run()
+    figures = check(app).dataframe[-1].value
+    assert figures["version 1"].tolist() == ["0.250"]
+    assert figures["version 2"].tolist() == ["0.500"]
+    shown = told(app).replace("\\", "").replace("\u2060", "")
+    assert "detector@v1.0.0 and detector@v2.0.0" in shown
+    if differences is None:
+        assert "Difference" not in figures.columns
+        assert "cannot be compared" in told(app)
+    else:
+        assert figures["Difference"].tolist() == differences
+        assert "cannot be compared" not in told(app)
 
 
 def test_no_server(folder: Path, open_view: View, monkeypatch: pytest.MonkeyPatch) -> None:
