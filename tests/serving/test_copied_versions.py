@@ -20,7 +20,7 @@ from tests.red_detector import COLORS, RedDetector, draw_picture
 
 pytestmark = pytest.mark.tf
 
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 POLL = 0.1
 WEIGHTS = "variables/variables.data-00000-of-00001"
 
