@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,20 +119,23 @@ class Clone:
         Raises:
             InputError: it failed.
         """
-        done = subprocess.run(
-            command,
-            cwd=folder or self.path,
-            env=self._environment,
-            umask=self._umask,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            raise InputError(f"{' '.join(command)} failed:\n{done.stdout}")
-        return done.stdout
+        # Not a pipe, which whatever the command leaves in the background would hold open.
+        with tempfile.TemporaryFile() as output:
+            status = subprocess.run(
+                command,
+                cwd=folder or self.path,
+                env=self._environment,
+                umask=self._umask,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=_SECONDS,
+                check=False,
+            ).returncode
+            output.seek(0)
+            printed = output.read().decode("utf-8", "replace")
+        if status:
+            raise InputError(f"{' '.join(command)} failed:\n{printed}")
+        return printed
 
     def repro(self, *targets: str) -> None:
         """`dvc repro`, with all that it prints on the terminal.

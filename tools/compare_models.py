@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -45,6 +46,8 @@ _QUEUE_SECONDS = 4 * 3600.0
 # Each look costs a second of a core, so the pauses between them grow.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0
 _START_SECONDS = 180.0
+# Streamlit's logger that warns of every run of a page outside its server.
+_BARE_RUNS = "streamlit.runtime.scriptrunner_utils.script_run_context"
 # A row of `dvc queue status` ends in the task's state.
 _STATE = re.compile(r"\b(Queued|Running|Success|Failed)\s*$", re.MULTILINE)
 
@@ -79,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="changes of params.yaml"
     )
+    logging.getLogger(_BARE_RUNS).disabled = True
     folder = Path(tempfile.mkdtemp(prefix="rhymes-models-"))
     try:
         changes = _DEFAULTS | texts_to_changes(parser.parse_args(arguments).set)
@@ -213,6 +217,8 @@ def serving(repository: Path) -> Iterator[str]:
 def show_on_page(repository: Path, address: str) -> str:
     """Drop the first test picture on the page's view Detect; return the headline it then has.
 
+    The score slider is moved to its lowest: what was trained shortly is sure of nothing.
+
     Raises:
         InputError: the page shows an error, or no result.
     """
@@ -225,6 +231,8 @@ def show_on_page(repository: Path, address: str) -> str:
         page.run()
         page.file_uploader[0].set_value([("tray.jpg", data, "image/jpeg")])
         page.run()
+        if page.slider:
+            page.slider[0].set_value(page.slider[0].min).run()
     problems = [each.value for each in (*page.exception, *page.error)]
     if problems or not page.subheader:
         raise InputError(f"the page shows no result: {' '.join(problems)}")
