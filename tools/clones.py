@@ -120,7 +120,7 @@ class Clone:
             InputError: it failed.
         """
         # Not a pipe, which whatever the command leaves in the background would hold open.
-        with tempfile.TemporaryFile() as output:
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
             status = subprocess.run(
                 command,
                 cwd=folder or self.path,
@@ -132,7 +132,7 @@ class Clone:
                 check=False,
             ).returncode
             output.seek(0)
-            printed = output.read().decode("utf-8", "replace")
+            printed = output.read()
         if status:
             raise InputError(f"{' '.join(command)} failed:\n{printed}")
         return printed

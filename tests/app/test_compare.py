@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ from serving.registry.provenance import provenance_to_message
 from tests.app.conftest import View, run_until
 from tests.app.test_data import BLUE, GREEN, HOSTILE, RED, check, save_evaluation, save_split, told
 from tests.app.wire import ColorServer
-from tests.serving.registry.project import GIT_SETTINGS
+from tests.serving.registry.project import Project
 
 
 @pytest.fixture
@@ -98,7 +96,7 @@ def test_a_report_is_shown_for_its_own_version_alone(
         assert found[1]["version 2"].tolist() == ["0.250"]
 
 
-def tag_version(repository: Path, version: int, identity: str, test: dict[str, Any]) -> None:
+def tag_version(repository: Project, version: int, identity: str, test: dict[str, Any]) -> None:
     """Publish a version, as far as the page reads it."""
     md5 = f"{version:032x}.dir"
     values = {
@@ -110,16 +108,9 @@ def tag_version(repository: Path, version: int, identity: str, test: dict[str, A
     }
     outs = [{"path": "models/detector", "md5": md5, "hash": "md5"}]
     lock = {"schema": "2.0", "stages": {"export": {"cmd": "", "outs": outs}}}
-    (repository / "dvc.lock").write_text(json.dumps(lock))
-    for command in (
-        ["init", "-q"],
-        ["add", "dvc.lock"],
-        ["commit", "-qm", "build"],
-        ["tag", "-a", "-m", provenance_to_message(values), f"detector@v{version}.0.0"],
-    ):
-        subprocess.run(
-            ["git", *command], cwd=repository, env=os.environ | GIT_SETTINGS, timeout=60, check=True
-        )
+    (repository.path / "dvc.lock").write_text(json.dumps(lock))
+    repository.commit("build")
+    repository.git("tag", "-a", "-m", provenance_to_message(values), str(values["tag"]))
 
 
 @pytest.mark.parametrize(
@@ -128,9 +119,11 @@ def tag_version(repository: Path, version: int, identity: str, test: dict[str, A
 def test_figures_of_published_versions(
     folder: Path, app: AppTest, splits: tuple[str, str], differences: list[str] | None
 ) -> None:
+    repository = Project(folder)
+    repository.git("init", "-q")
     for version, split in enumerate(splits, start=1):
         test = {"sha256": split, "metrics": {"AP": 0.25 * version}}
-        tag_version(folder, version, f"one-{version}", test)
+        tag_version(repository, version, f"one-{version}", test)
     st.cache_data.clear()
     app.run()
     figures = check(app).dataframe[-1].value
