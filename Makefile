@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo repro serve app test lint bench soak reproduce kill-training compare-models screenshots doctor why keep-splits clear-downloads messages lock
+.PHONY: help demo repro serve app test lint bench soak reproduce kill-training compare-models screenshots doctor why keep-splits clear-downloads deps messages lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ repro: .venv/runtime  ## The main job: export -> COCO -> TFRecord -> trained, ex
 	@echo "Done. How good it is: reports/evaluate/report.md; the model: models/detector; curves: dvc plots show"
 
 serve: .venv/runtime  ## Serve the exported model on this machine by gRPC, as TensorFlow Serving does
-	@python -m serving --model_name detector --model_base_path models/detector
+	@python -m rhymes.serving --model_name detector --model_base_path models/detector
 
 app: .venv/runtime  ## The page alone, for the model server at $$SERVING_ADDRESS (localhost:8500)
 	@python -m tools.demo --only-page
@@ -76,8 +76,11 @@ keep-splits:  ## Pin today's split of the images, so that a growing export keeps
 clear-downloads:  ## Forget downloaded pictures, so that the next fetch asks their URLs again
 	@rm -rf .dvc/tmp/rhymes/downloads
 
+deps: .venv/runtime  ## Write into dvc.yaml which modules each stage imports, after a change of imports
+	@python -m tools.deps
+
 messages: .venv/runtime  ## Declare the wire's messages anew, after another tensorflow-serving-api
-	@python -m serving.wire.declarations
+	@python -m rhymes.wire.declarations
 
 lock: .venv/develop  ## Resolve requirements*.in again
 	@uv pip compile -q requirements.in -o requirements.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"

@@ -10,9 +10,9 @@ import streamlit as st
 from app.display import show_drawn
 from app.picture import Picture
 from app.plain_text import plain
-from formats.detections import Detections
-from formats.drawing import ALL_LAYERS, MARK, Layer, detections_to_labels
-from formats.matching import Matching
+from rhymes.detections.detections import Detections
+from rhymes.detections.drawing import ALL_LAYERS, MARK, Layer, detections_to_labels
+from rhymes.detections.matching import Matching
 
 
 @dataclass(frozen=True)

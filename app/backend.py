@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.picture import Picture
-from formats.detections import Detections
-from serving.calls.errors import (
+from rhymes.client.client import DetectorClient, ServedModel, VersionStatus
+from rhymes.client.errors import (
     ModelNotFound,
     ServerUnreachable,
     ServingError,
     VersionNotLoaded,
 )
-from serving.client import DetectorClient, ServedModel, VersionStatus
+from rhymes.detections.detections import Detections
 
 DEFAULT_ADDRESS = "localhost:8500"
 MODEL = "detector"

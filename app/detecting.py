@@ -14,7 +14,7 @@ from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ct
 from app import backend
 from app.backend import NOT_READY, Found
 from app.picture import Picture
-from serving.calls.errors import ServingError
+from rhymes.client.errors import ServingError
 
 _AT_A_TIME = 4
 # What was asked before answers at once: no bar flashes up then.

@@ -13,10 +13,10 @@ import streamlit as st
 from PIL import Image
 
 from app.picture import Picture
-from formats.detections import Detections
-from formats.drawing import ALL_LAYERS, Layer, draw_on_scene, picture_to_scene
-from serving.calls.description import ServedModel
-from serving.calls.signature import image_to_pixels
+from rhymes.client.description import ServedModel
+from rhymes.detections.detections import Detections
+from rhymes.detections.drawing import ALL_LAYERS, Layer, draw_on_scene, picture_to_scene
+from rhymes.images.images import image_to_pixels
 
 DEFAULT_SCORE = 0.5
 _QUALITY = 90

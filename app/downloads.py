@@ -1,4 +1,4 @@
-"""What was found -> files to take away: those that `python -m serving.predict` writes.
+"""What was found -> files to take away: those that `python -m rhymes.predictions.predict` writes.
 
 One code writes both, so that a page's zip is an export that the pipeline reads, too.
 """
@@ -14,11 +14,11 @@ from pathlib import Path
 from app.backend import Found
 from app.display import Display
 from app.picture import Picture
-from formats.rhymes_writing import Dialect, check_names
-from serving.calls.description import ServedModel
-from serving.predictions.picture_list import Failure, names_to_pictures
-from serving.predictions.prediction_files import ANNOTATIONS, Rank, prediction_folder
-from serving.predictions.prediction_outputs import (
+from rhymes.client.description import ServedModel
+from rhymes.predictions.export_cells import Dialect, check_names
+from rhymes.predictions.picture_list import Failure, names_to_pictures
+from rhymes.predictions.prediction_files import ANNOTATIONS, Rank, prediction_folder
+from rhymes.predictions.prediction_outputs import (
     Loaded,
     Outputs,
     OutputSettings,

@@ -11,10 +11,10 @@ import streamlit as st
 
 from app.predictions import load_measured
 from app.repository import COCO, EVALUATION, MissingFile, load_digest, load_json
-from formats.errors import InputError
-from serving.calls.description import ServedModel
-from serving.registry.commands import Git
-from serving.registry.published_versions import PublishedVersion, Registry
+from rhymes.client.description import ServedModel
+from rhymes.common.errors import InputError
+from rhymes.registry.commands import Git
+from rhymes.registry.published_versions import PublishedVersion, Registry
 
 _TAGS_SECONDS = 30.0
 """For which what the tags say is kept: reading one takes a few starts of Git."""

@@ -1,8 +1,8 @@
 """Past experiments side by side, read from Git's objects and DVC's cache alone.
 
-DVC keeps an experiment as a commit (`formats.revisions`) with its own params.yaml and dvc.lock; the
-metrics lie in the cache, by the hashes in that lock. No DVC is started and no lock taken, so that a
-running experiment is neither waited for nor disturbed.
+DVC keeps an experiment as a commit (`rhymes.versions.git`) with its own params.yaml and dvc.lock;
+the metrics lie in the cache, by the hashes in that lock. No DVC is started and no lock taken, so
+that a running experiment is neither waited for nor disturbed.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from app.repository import MissingFile
-from formats.dotted import flatten
-from formats.dvc_lock import Lock, load_output, text_to_lock
-from formats.errors import InputError
-from formats.revisions import load_blob, peel, ref_to_name, short_hash
-from formats.scratch import load_cache_folder
+from rhymes.common.dotted import flatten
+from rhymes.common.errors import InputError
+from rhymes.versions.dvc import Lock, load_output, text_to_lock
+from rhymes.versions.git import load_blob, peel, ref_to_name, short_hash
+from rhymes.versions.scratch import load_cache_folder
 
 METRICS = {"val": "reports/train/headline.json", "test": "reports/evaluate/headline.json"}
 """Which file has the metrics of a split, by the split's name in it; dvc.yaml lists them too."""

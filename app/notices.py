@@ -14,8 +14,8 @@ import streamlit as st
 from app import backend
 from app.plain_text import plain
 from app.repository import MissingFile
-from formats.errors import InputError
-from serving.calls.errors import ServerUnreachable, ServingError
+from rhymes.client.errors import ServerUnreachable, ServingError
+from rhymes.common.errors import InputError
 
 _WATCH_SECONDS = 2.0
 _LONGEST = 600

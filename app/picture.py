@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from formats.errors import InputError
-from formats.images import UprightImage, check_image
-from serving.calls.errors import BadImage
-from serving.wire.image_limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
+from rhymes.client.errors import BadImage
+from rhymes.common.errors import InputError
+from rhymes.images.image_limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
+from rhymes.images.images import UprightImage, check_image
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import streamlit as st
 from app.picture import Picture, bytes_to_picture
 from app.plain_text import plain
 from app.repository import load_image, load_split
-from formats.picture_name import image_to_name
-from serving.calls.errors import BadImage
+from rhymes.client.errors import BadImage
+from rhymes.coco.picture_name import image_to_name
 
 FILES, CAMERA, TEST = "Your files", "Camera", "Test split"
 MOST_PICTURES = 100
@@ -113,7 +113,7 @@ def _take_files(files: Sequence[Any], pictures: list[Picture]) -> list[str]:
         problems.append(
             f"{left_out} of {len(files)} files were left out: the page holds {MOST_PICTURES} "
             f"pictures and {MOST_BYTES // 1_000_000} MB at a time. Remove some first, or use "
-            "python -m serving.predict FOLDER, which takes any number."
+            "python -m rhymes.predictions.predict FOLDER, which takes any number."
         )
     progress.empty()
     return problems

@@ -11,11 +11,11 @@ import streamlit as st
 from app import backend
 from app.picture import bytes_to_picture
 from app.repository import COCO, EVALUATION, Split, load_digest, load_image, load_json
-from formats.coco import CocoImage
-from formats.detections import Detections, results_to_detections
-from formats.errors import InputError
-from formats.label_errors import Judged
-from formats.picture_name import image_to_name
+from rhymes.coco.files import CocoImage
+from rhymes.coco.picture_name import image_to_name
+from rhymes.common.errors import InputError
+from rhymes.detections.detections import Detections, results_to_detections
+from rhymes.detections.label_errors import Judged
 
 DETECTIONS, MEASURED = EVALUATION / "detections.json", EVALUATION / "model.json"
 

@@ -16,9 +16,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from formats.coco import CocoAnnotation, CocoImage, load_coco
-from formats.errors import InputError
-from formats.files import file_to_sha256
+from rhymes.coco.files import CocoAnnotation, CocoImage, load_coco
+from rhymes.common.errors import InputError
+from rhymes.common.files import file_to_sha256
 
 COCO, IMAGES = Path("data/coco"), Path("data/images")
 CONVERSION, LOCK = COCO / "report.json", Path("dvc.lock")

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from formats.detections import Detections
-from formats.label_map import class_name
+from rhymes.coco.label_map import class_name
+from rhymes.detections.detections import Detections
 
 _NO_FRACTIONS: Mapping[str, str] = MappingProxyType({})
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from formats.detections import Detections
-from formats.label_map import class_name
+from rhymes.coco.label_map import class_name
+from rhymes.detections.detections import Detections
 
 
 @dataclass(frozen=True)

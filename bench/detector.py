@@ -18,17 +18,17 @@ import tensorflow as tf
 
 from bench.training import TOTAL, compare_speeds
 from bench.workspace import ROOT, prepare_workspace, run_stages
-from detector.evaluation import Thresholds, evaluate_results
-from detector.experiment import build_experiment
-from detector.exported import ExportedDetector
-from detector.exporting import export_saved_model
-from detector.inputs import build_train_dataset
-from detector.settings import TrainParams, splits_to_facts
-from detector.strategies import build_strategy
-from detector.training import Training
-from formats.coco import Coco, load_coco
-from formats.detections import detections_to_coco
-from formats.params import load_section
+from rhymes.coco.files import Coco, load_coco
+from rhymes.common.params import load_section
+from rhymes.detections.detections import detections_to_coco
+from rhymes.detector.experiment import build_experiment
+from rhymes.detector.exported import ExportedDetector
+from rhymes.detector.exporting import export_saved_model
+from rhymes.detector.inputs import build_train_dataset
+from rhymes.detector.settings import TrainParams, splits_to_facts
+from rhymes.detector.strategies import build_strategy
+from rhymes.detector.training import Training
+from rhymes.metrics.evaluation import Thresholds, evaluate_results
 
 REAL_EXPORT = ROOT.parent / "shared" / "datasets" / "bccd3"
 TRAINING_GOAL, LATENCY_GOAL = 0.9, 1.4

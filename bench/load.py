@@ -14,8 +14,8 @@ import numpy as np
 
 from bench.requests import Broken, open_predict
 from bench.server_process import MODEL
-from formats.detections import Detections
-from serving.client import DetectorClient
+from rhymes.client.client import DetectorClient
+from rhymes.detections.detections import Detections
 
 _TIMEOUT = 60.0  # seconds a call
 _EVERY = 10  # one request in so many is broken

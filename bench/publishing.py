@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from serving.client import Answer
+from rhymes.client.client import Answer
 
 _WAIT = 120.0  # seconds until what was published is served
 _PAUSE = 0.1

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from serving.wire.codec import array_to_tensor
-from serving.wire.messages import PREDICTION_SERVICE, PredictRequest, PredictResponse
+from rhymes.wire.codec import array_to_tensor
+from rhymes.wire.messages import PREDICTION_SERVICE, PredictRequest, PredictResponse
 
 PREDICT = f"/{PREDICTION_SERVICE}/Predict"
 _BOMB = (10_000, 6_000)

@@ -1,4 +1,4 @@
-"""The real server as a process of its own, `python -m serving`, and what it costs."""
+"""The real server as a process of its own, `python -m rhymes.serving`, and what it costs."""
 
 from __future__ import annotations
 

@@ -24,15 +24,15 @@ import httpx
 from bench.requests import make_photo, make_request, open_predict
 from bench.server_process import MODEL, ServerProcess, running_server
 from bench.workspace import ROOT
-from detector.checkpoint import build_network
-from detector.experiment import build_experiment
-from detector.exported import ExportedDetector
-from detector.exporting import export_saved_model
-from detector.inference import model_to_inference
-from detector.settings import DataFacts, TrainParams
-from formats.params import load_section
-from serving.client import DetectorClient
-from serving.wire.codec import tensor_to_array
+from rhymes.client.client import DetectorClient
+from rhymes.common.params import load_section
+from rhymes.detector.checkpoint import build_network
+from rhymes.detector.experiment import build_experiment
+from rhymes.detector.exported import ExportedDetector
+from rhymes.detector.exporting import export_saved_model
+from rhymes.detector.inference import model_to_inference
+from rhymes.detector.settings import DataFacts, TrainParams
+from rhymes.wire.codec import tensor_to_array
 
 OVERHEAD_GOAL, THROUGHPUT_GOAL, FIRST_GOAL = 2.0, 0.9, 1.5  # ms, ratio, ratio
 _CALLS = 200

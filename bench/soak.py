@@ -22,9 +22,9 @@ from bench.publishing import copy_slowly, empty_folder, wait_until_served
 from bench.requests import make_broken, make_photo
 from bench.server_process import MODEL, running_server
 from bench.workspace import ROOT
-from detector.exported import find_version
-from formats.model_folder import MANIFEST_FILE
-from serving.client import Answer, DetectorClient
+from rhymes.client.client import Answer, DetectorClient
+from rhymes.detector.exported import find_version
+from rhymes.versions.model_folder import MANIFEST_FILE
 
 MEMORY_GOAL = 1.2
 _WAIT = 1800.0  # seconds for the requests of one step

@@ -23,7 +23,7 @@ from typing import IO, cast
 
 from bench.pictures import CLASSES, repeated_pictures, save_picture
 from bench.workspace import ROOT
-from formats.coco import CocoAnnotation, CocoImage, names_to_categories, save_coco
+from rhymes.coco.files import CocoAnnotation, CocoImage, names_to_categories, save_coco
 
 IMAGES = 2000
 OBJECTS = 5

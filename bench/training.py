@@ -27,14 +27,14 @@ from official.core import task_factory
 from tqdm import tqdm
 
 from bench.workspace import ROOT, prepare_workspace, run_stages
-from detector import training
-from detector.experiment import build_experiment
-from detector.inputs import build_train_dataset
-from detector.settings import Model, TrainParams, splits_to_facts
-from detector.strategies import build_strategy
-from detector.training import Training
-from formats.coco import load_coco
-from formats.params import load_section
+from rhymes.coco.files import load_coco
+from rhymes.common.params import load_section
+from rhymes.detector import training
+from rhymes.detector.experiment import build_experiment
+from rhymes.detector.inputs import build_train_dataset
+from rhymes.detector.settings import Model, TrainParams, splits_to_facts
+from rhymes.detector.strategies import build_strategy
+from rhymes.detector.training import Training
 
 GOAL = 0.9
 ROUNDS, STEPS, DRAINED = 7, 24, 6
@@ -42,7 +42,7 @@ TOTAL = 2 * ROUNDS * (STEPS + DRAINED)
 """Steps that suffice for `compare_speeds`."""
 
 _MODELS: Sequence[tuple[Model, int]] = (("retinanet", 8), ("mask_rcnn", 4))  # and batch sizes
-_SHUFFLED = 1024  # records, as many as `detector.inputs` holds
+_SHUFFLED = 1024  # records, as many as `rhymes.detector.inputs` holds
 _RULED, _FREE = "ruled", "free"
 _SECONDS = "seconds"
 _TURN_SECONDS = 900.0

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from formats.params import load_params
+from rhymes.common.params import load_params
 
 ROOT = Path(__file__).resolve().parent.parent
 _TIMEOUT = 1800.0  # seconds

@@ -11,8 +11,7 @@ RUN pip install --no-cache-dir --require-hashes --only-binary=:all: \
     -r /opt/rhymes/requirements-app.txt
 
 WORKDIR /rhymes
-COPY formats formats
-COPY serving serving
+COPY rhymes rhymes
 COPY app app
 # Whoever built this may have checked out files that only they can read.
 RUN chmod -R a+rX /rhymes

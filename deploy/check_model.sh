@@ -5,7 +5,7 @@
 #
 # FOLDER/<integer>/ must hold a whole SavedModel of real files. DVC may have put links to its cache
 # there (cache.type), which a build copies as links, dead in the image. Where a version has a
-# manifest (formats/model_folder.py), each file must have the bytes that it names, so that a folder
+# manifest (rhymes/versions/model_folder.py), each file must have the bytes that it names, so that a folder
 # caught while `dvc repro` fills it is not packed.
 set -u -o pipefail
 

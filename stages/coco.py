@@ -7,11 +7,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from formats.conversion import ConversionOptions, convert_export
-from formats.conversion_report import tally_to_summary
-from formats.errors import InputError
-from formats.params import load_section, section
-from formats.splits import compile_group_pattern
+from rhymes.coco.conversion import ConversionOptions, convert_export
+from rhymes.coco.conversion_report import tally_to_summary
+from rhymes.coco.splits import compile_group_pattern
+from rhymes.common.errors import InputError
+from rhymes.common.params import load_section, section
 from stages.command import run_stage
 
 EXPORT = Path("data/export")

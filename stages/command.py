@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from formats.errors import InputError
+from rhymes.common.errors import InputError
 
 
 def run_stage(name: str, main: Callable[[], None]) -> None:

@@ -27,30 +27,30 @@ from PIL import Image
 from pydantic import Field
 from tqdm import tqdm
 
-from detector.comparison import draw_comparison
-from detector.confusion import ImageScore
-from detector.evaluation import Thresholds, evaluate_results
-from detector.evaluation_files import save_evaluation, save_results
-from detector.evaluation_report import (
-    Drawn,
-    evaluation_to_headline,
-    evaluation_to_markdown,
-)
-from detector.exported import ExportedDetector, find_version
-from formats.coco import Coco, CocoAnnotation, CocoImage, load_coco
-from formats.detections import Detections, detections_to_coco
-from formats.drawing import picture_to_png
-from formats.errors import InputError
-from formats.files import (
+from rhymes.coco.files import Coco, CocoAnnotation, CocoImage, load_coco
+from rhymes.coco.picture_name import image_to_name
+from rhymes.common.errors import InputError
+from rhymes.common.files import (
     file_to_sha256,
     folder_written_aside,
     save_bytes,
     save_json,
     save_text,
 )
-from formats.model_folder import load_identity
-from formats.params import load_section, section
-from formats.picture_name import image_to_name
+from rhymes.common.params import load_section, section
+from rhymes.detections.detections import Detections, detections_to_coco
+from rhymes.detections.drawing import picture_to_png
+from rhymes.detector.exported import ExportedDetector, find_version
+from rhymes.metrics.comparison import draw_comparison
+from rhymes.metrics.confusion import ImageScore
+from rhymes.metrics.evaluation import Thresholds, evaluate_results
+from rhymes.metrics.evaluation_files import save_evaluation, save_results
+from rhymes.metrics.evaluation_report import (
+    Drawn,
+    evaluation_to_headline,
+    evaluation_to_markdown,
+)
+from rhymes.versions.model_folder import load_identity
 from stages.command import run_stage
 
 DETECTOR, TEST, IMAGES = Path("models/detector"), Path("data/coco/test.json"), Path("data/images")

@@ -11,11 +11,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from detector.checkpoint import load_trained
-from detector.exporting import export_saved_model
-from detector.inference import model_to_inference
-from formats.files import folder_written_aside
-from formats.params import load_section, section
+from rhymes.common.files import folder_written_aside
+from rhymes.common.params import load_section, section
+from rhymes.detector.checkpoint import load_trained
+from rhymes.detector.exporting import export_saved_model
+from rhymes.detector.inference import model_to_inference
 from stages.command import run_stage
 
 CHECKPOINT, DETECTOR = Path("models/checkpoint"), Path("models/detector")

@@ -15,14 +15,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from formats.download import DownloadLimits
-from formats.errors import InputError
-from formats.fetched import Fetched, check_failures, load_sources, save_failures, save_index
-from formats.fetching import FetchOptions, fetch_images
-from formats.files import folder_written_aside
-from formats.images import PIXEL_LIMIT
-from formats.params import load_section, section
-from formats.scratch import scratch_folder
+from rhymes.common.errors import InputError
+from rhymes.common.files import folder_written_aside
+from rhymes.common.params import load_section, section
+from rhymes.export.fetched import Fetched, check_failures, load_sources, save_failures, save_index
+from rhymes.export.fetching import FetchOptions, fetch_images
+from rhymes.images.download import DownloadLimits
+from rhymes.images.images import PIXEL_LIMIT
+from rhymes.versions.scratch import scratch_folder
 from stages.command import run_stage
 
 IMAGES = Path("data/images")

@@ -4,7 +4,7 @@ reports/evaluate/, data/coco/test.json and reports/published/ -> reports/gate/:
     gate.json        passed or not, why, and the figures it rests on, with their intervals
     metrics.json     the few that `dvc exp show` puts beside others
     model_card.html  one file for people: what the model is, how good, on which data, for whom
-A gate that is failed is a result, not an error: the stage succeeds, and `serving.publish` refuses.
+A gate that is failed is a result, not an error: the stage succeeds, and publishing is refused.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from detector.gate import Decision, GateParams, decide
-from detector.gate_figures import Measured
-from detector.gate_measuring import compare, measure_candidate
-from detector.gate_report import gate_to_json, gate_to_metrics
-from detector.model_card import Card, card_to_html, load_pictures
-from formats.coco import load_coco
-from formats.errors import InputError
-from formats.files import file_to_sha256, folder_written_aside, save_json, save_text
-from formats.params import load_section
-from formats.published import Published, load_published
+from rhymes.coco.files import load_coco
+from rhymes.common.errors import InputError
+from rhymes.common.files import file_to_sha256, folder_written_aside, save_json, save_text
+from rhymes.common.params import load_section
+from rhymes.metrics.gate import Decision, GateParams, decide
+from rhymes.metrics.gate_figures import Measured
+from rhymes.metrics.gate_measuring import compare, measure_candidate
+from rhymes.metrics.gate_report import gate_to_json, gate_to_metrics
+from rhymes.metrics.model_card import Card, card_to_html, load_pictures
+from rhymes.versions.published import Published, load_published
 from stages.command import run_stage
 
 TEST, EVALUATION, REPORT = (

@@ -20,12 +20,12 @@ from typing import Annotated
 from pydantic import Field
 from tqdm import tqdm
 
-from formats.files import folder_written_aside, save_text
-from formats.params import load_section, section
+from rhymes.common.files import folder_written_aside, save_text
+from rhymes.common.params import load_section, section
+from rhymes.sample.menu import DISHES
+from rhymes.sample.outlines import Polygon
+from rhymes.sample.scene import draw_picture
 from stages.command import run_stage
-from stages.trays.menu import DISHES
-from stages.trays.outlines import Polygon
-from stages.trays.scene import draw_picture
 
 SAMPLE = Path("data/sample")
 _JPEG_QUALITY = 88

@@ -10,17 +10,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 from tqdm import tqdm
 
-from formats.coco_index import load_coco_index
-from formats.errors import InputError
-from formats.files import save_json
-from formats.params import load_section, section
-from formats.shards import (
+from rhymes.coco.coco_index import load_coco_index
+from rhymes.coco.shards import (
     MAX_PROCESSES,
     choose_masks,
     index_to_summary,
     plan_shards,
     save_shards,
 )
+from rhymes.common.errors import InputError
+from rhymes.common.files import save_json
+from rhymes.common.params import load_section, section
 from stages.command import run_stage
 
 COCO = Path("data/coco")

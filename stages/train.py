@@ -12,21 +12,21 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from detector.checkpoint import save_trained
-from detector.experiment import build_experiment
-from detector.inputs import build_train_dataset
-from detector.pretrained import find_weights, restore_pretrained
-from detector.record import build_record
-from detector.reporting import TrainingReport
-from detector.resuming import open_checkpoints
-from detector.scoring import metrics_to_headline
-from detector.settings import TrainParams, resolve_model, splits_to_facts
-from detector.strategies import build_strategy
-from detector.training import Training
-from detector.validation import build_validation
-from formats.coco import load_coco
-from formats.files import save_json
-from formats.params import load_section
+from rhymes.coco.files import load_coco
+from rhymes.common.files import save_json
+from rhymes.common.params import load_section
+from rhymes.detector.checkpoint import save_trained
+from rhymes.detector.experiment import build_experiment
+from rhymes.detector.inputs import build_train_dataset
+from rhymes.detector.pretrained import find_weights, restore_pretrained
+from rhymes.detector.record import build_record
+from rhymes.detector.reporting import TrainingReport
+from rhymes.detector.resuming import open_checkpoints
+from rhymes.detector.settings import TrainParams, resolve_model, splits_to_facts
+from rhymes.detector.strategies import build_strategy
+from rhymes.detector.training import Training
+from rhymes.detector.validation import build_validation
+from rhymes.metrics.scoring import metrics_to_headline
 from stages.command import run_stage
 
 TRAIN_COCO, VAL_COCO = Path("data/coco/train.json"), Path("data/coco/val.json")

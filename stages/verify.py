@@ -25,23 +25,23 @@ from numpy.typing import NDArray
 from pydantic import Field
 from tqdm import tqdm
 
-from detector.eager import EagerDetector
-from detector.exported import ExportedDetector, find_version
-from detector.parity_report import parities_to_markdown, parities_to_metrics
-from detector.verification import Outputs, Picture, Verification
-from formats.coco import CocoImage, load_coco
-from formats.errors import InputError
-from formats.files import folder_written_aside, save_json, save_text
-from formats.images import PIXEL_LIMIT
-from formats.params import load_section, section
-from formats.picture_name import image_to_name
-from serving.calls.connection import Connection, Deadline
-from serving.calls.errors import ServingError
-from serving.client import DetectorClient, ServedModel
-from serving.server import ModelServer, ServerOptions
-from serving.wire.codec import array_to_tensor, tensor_to_array
-from serving.wire.messages import PredictRequest
-from serving.wire.status import WireError
+from rhymes.client.client import DetectorClient, ServedModel
+from rhymes.client.connection import Connection, Deadline
+from rhymes.client.errors import ServingError
+from rhymes.coco.files import CocoImage, load_coco
+from rhymes.coco.picture_name import image_to_name
+from rhymes.common.errors import InputError
+from rhymes.common.files import folder_written_aside, save_json, save_text
+from rhymes.common.params import load_section, section
+from rhymes.detector.eager import EagerDetector
+from rhymes.detector.exported import ExportedDetector, find_version
+from rhymes.detector.parity_report import parities_to_markdown, parities_to_metrics
+from rhymes.detector.verification import Outputs, Picture, Verification
+from rhymes.images.images import PIXEL_LIMIT
+from rhymes.serving.server import ModelServer, ServerOptions
+from rhymes.wire.codec import array_to_tensor, tensor_to_array
+from rhymes.wire.messages import PredictRequest
+from rhymes.wire.status import WireError
 from stages.command import run_stage
 
 CHECKPOINT, DETECTOR = Path("models/checkpoint"), Path("models/detector")
@@ -115,7 +115,7 @@ class Wire:
         self._connection.close()
 
     def call(self, inputs: NDArray[Any], signature: str) -> Outputs:
-        """Run a signature on a batch; see `detector.inference` for the outputs."""
+        """Run a signature on a batch; see `rhymes.detector.inference` for the outputs."""
         request = PredictRequest()
         request.model_spec.name = MODEL
         request.model_spec.signature_name = signature

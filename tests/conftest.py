@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["tests.support.red_server"]
+
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = ("pipeline", "tf")
 TOGETHER = (r"tests/browser/", r"tests/pipeline/test_(reproduce|sample)\.py")
@@ -71,6 +73,6 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def data_versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with two data versions, see there; only to read, so copy it to change it."""
-    from tests.export_project import make_data_versions
+    from tests.support.export_project import make_data_versions
 
     return make_data_versions(tmp_path_factory.mktemp("versions") / "project")

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from serving.options.command_line import arguments_to_options
-from serving.options.flags import NOT_IMPLEMENTED, ServerOptions
-from serving.options.text_configs import DEFAULT_METRICS_PATH, load_metrics_path
-from tests.dockerfiles import Dockerfile, load_dockerfile
-from tests.imports import PACKAGES, ROOT, all_imports
+from rhymes.serving.options.command_line import arguments_to_options
+from rhymes.serving.options.flags import NOT_IMPLEMENTED, ServerOptions
+from rhymes.serving.options.text_configs import DEFAULT_METRICS_PATH, load_metrics_path
+from tests.support.dockerfiles import Dockerfile, load_dockerfile
+from tools.deps import PACKAGES, ROOT, all_imports
 
 PATHS = ("Dockerfile.serving", "deploy/Dockerfile.app")
 SERVING, APP = (load_dockerfile(ROOT / path) for path in PATHS)
@@ -238,7 +238,7 @@ def imported_distributions(path: Path, known: Mapping[str, list[str]]) -> set[fr
 
 
 def test_page_finds_all_packages_that_it_imports() -> None:
-    roots = [Path("serving/client.py"), Path("formats/drawing.py")]
+    roots = [Path("rhymes/client/client.py"), Path("rhymes/detections/drawing.py")]
     roots += [path.relative_to(ROOT) for path in (ROOT / "app").rglob("*.py")]
     modules = {path for root in roots for path in {root, *all_imports(root)}}
     locked = set(pins("deploy/requirements-app.txt"))

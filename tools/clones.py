@@ -17,7 +17,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from formats.errors import InputError
+from rhymes.common.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = "dvc.lock"
@@ -198,9 +198,11 @@ def set_params(clone: Path, changes: Mapping[str, str], source: Path) -> None:
             holder[last] = YAML(typ="safe", pure=True).load(text)
         except YAMLError as error:
             raise InputError(f"{key}={text}: not a YAML value: {error}") from None
-    for section, key in (("raw", "export"), ("train", "pretrained")):
-        named = str(params[section][key])
-        if (clone / f"{named}.dvc").is_file():
-            params[section][key] = str((source / named).resolve())
+    export = str(params["raw"]["export"])
+    if (clone / f"{export}.dvc").is_file():
+        params["raw"]["export"] = str((source / export).resolve())
+    weights = f"pretrained/{params['train']['pretrained']}"
+    if (clone / f"{weights}.dvc").is_file():
+        (clone / weights).symlink_to((source / weights).resolve())
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(params, file)

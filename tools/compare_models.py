@@ -29,10 +29,10 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 from tqdm import tqdm
 
-from formats.coco import load_coco
-from formats.errors import InputError
-from formats.model_folder import load_identity
-from serving.client import DetectorClient
+from rhymes.client.client import DetectorClient
+from rhymes.coco.files import load_coco
+from rhymes.common.errors import InputError
+from rhymes.versions.model_folder import load_identity
 from tools.clones import ROOT, SURROUNDINGS, Clone, set_params
 from tools.processes import LOOPBACK, Child, ChildError, free_ports, is_serving, server_command
 from tools.reproduce import texts_to_changes

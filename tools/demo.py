@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from formats.model_folder import name_to_version
+from rhymes.versions.model_folder import name_to_version
 from tools.machine_checks import PAGE_PORT, REST_PORT, SERVER_PORT
 from tools.processes import (
     LOOPBACK,

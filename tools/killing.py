@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from formats.errors import InputError
+from rhymes.common.errors import InputError
 from tools.clones import Clone
 
 _METRICS = "reports/train/metrics.json"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from formats.dvc_lock import load_folder_files
+from rhymes.versions.dvc import load_folder_files
 
 OUTS = "outs"
 _MISSING = "-"

@@ -165,8 +165,8 @@ def is_page(url: str) -> bool:
 def server_command(port: int, rest_port: int, flags: Sequence[str]) -> list[str]:
     """Start the model server on these ports of the loopback."""
     return [
-        sys.executable, "-m", "serving", "--port", str(port), "--rest_api_port", str(rest_port),
-        *flags,
+        sys.executable, "-m", "rhymes.serving",
+        "--port", str(port), "--rest_api_port", str(rest_port), *flags,
     ]  # fmt: skip
 
 

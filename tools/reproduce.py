@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from formats.errors import InputError
+from rhymes.common.errors import InputError
 from tools.clones import ROOT, SURROUNDINGS, Clone, list_uncommitted, set_params
 from tools.lock_comparison import (
     OUTS,

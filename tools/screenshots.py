@@ -20,7 +20,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 from ruamel.yaml import YAML
 
-from formats.files import save_bytes
+from rhymes.common.files import save_bytes
 from tools.browser import open_browser, open_page, wait_until_still
 from tools.processes import (
     LOOPBACK,

@@ -18,10 +18,10 @@ from pathlib import Path
 from dulwich.objects import Commit
 from dulwich.repo import Repo
 
-from formats.dvc_lock import LockedStage, text_to_stages
-from formats.errors import InputError
-from formats.revisions import load_blob, name_to_commit, open_repository, short_hash
-from formats.scratch import load_cache_folder
+from rhymes.common.errors import InputError
+from rhymes.versions.dvc import LockedStage, text_to_stages
+from rhymes.versions.git import load_blob, name_to_commit, open_repository, short_hash
+from rhymes.versions.scratch import load_cache_folder
 from tools.reasons.content import Contents
 from tools.reasons.pipeline import load_pipeline
 from tools.reasons.story import Moments, Stages, Story

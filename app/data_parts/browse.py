@@ -15,11 +15,11 @@ from app.plain_text import plain
 from app.predictions import load_measured, saved_detections, served_detections
 from app.repository import Split, load_image, load_split
 from app.version_picker import choose_version
-from formats.coco import CocoImage
-from formats.detections import Detections, annotations_to_detections
-from formats.drawing import detections_to_labels
-from formats.matching import Matching, match_detections
-from formats.picture_name import image_to_name
+from rhymes.coco.files import CocoImage
+from rhymes.coco.picture_name import image_to_name
+from rhymes.detections.detections import Detections, annotations_to_detections
+from rhymes.detections.drawing import detections_to_labels
+from rhymes.detections.matching import Matching, match_detections
 
 _EVERY, _EMPTY = 0, -1  # in the place of a class id
 _PLACE = "data place"

@@ -13,8 +13,8 @@ import streamlit as st
 from app.notices import explained
 from app.plain_text import plain
 from app.repository import CONVERSION, load_json, load_table
-from formats.conversion_report import MEANINGS
-from formats.rhymes import Reason
+from rhymes.coco.conversion_report import MEANINGS
+from rhymes.export.rhymes import Reason
 
 _INDEX = Path("data/export/index.csv")
 

@@ -17,18 +17,18 @@ from app.predictions import judge_saved
 from app.repository import Split, load_image, load_split
 from app.tables import choose_row
 from app.version_picker import choose_version
-from formats.detections import Detections, annotations_to_detections
-from formats.label_errors import (
+from rhymes.client.errors import ServingError
+from rhymes.coco.label_map import class_name
+from rhymes.coco.picture_name import image_to_name
+from rhymes.detections.detections import Detections, annotations_to_detections
+from rhymes.detections.label_errors import (
     LEAST_SCORE,
     Judged,
     LabelError,
     find_label_errors,
     label_errors_to_csv,
 )
-from formats.label_map import class_name
-from formats.matching import match_detections
-from formats.picture_name import image_to_name
-from serving.calls.errors import ServingError
+from rhymes.detections.matching import match_detections
 
 _AT_A_TIME = 200
 

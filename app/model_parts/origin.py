@@ -15,7 +15,7 @@ from app.notices import explained
 from app.plain_text import plain
 from app.repository import VERIFICATION, load_json
 from app.version_picker import choose_version
-from serving.calls.description import ServedModel
+from rhymes.client.description import ServedModel
 
 
 def show() -> None:

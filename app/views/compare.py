@@ -21,8 +21,8 @@ from app.plain_text import plain
 from app.tables import choose_row
 from app.version_picker import choose_version
 from app.versions import CommonClasses, join_classes
-from formats.matching import IOU, Matching, match_detections
-from serving.calls.description import ServedModel
+from rhymes.client.description import ServedModel
+from rhymes.detections.matching import IOU, Matching, match_detections
 
 _KEY = "compare"
 
@@ -47,8 +47,8 @@ def _choose_models() -> tuple[ServedModel, ServedModel]:
         second = choose_version(f"{_KEY} right", "The other")
     if len(available) == 1:
         st.info(
-            "One version answers. `python -m serving.fetch served` puts the newest two that are "
-            "published into a folder, `python -m tools.demo --models served` serves both "
+            "One version answers. `python -m rhymes.registry.fetch served` puts the newest two "
+            "that are published into a folder, `python -m tools.demo --models served` serves both "
             "(docs/serving.md).",
             icon=":material/info:",
         )

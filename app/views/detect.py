@@ -18,13 +18,13 @@ from app.picture_source import choose_pictures
 from app.plain_text import plain
 from app.tables import choose_row, count_classes, detections_to_table
 from app.version_picker import choose_version
-from formats.detections import Detections
-from formats.drawing import detections_to_labels
-from serving.calls.description import ServedModel
-from serving.calls.errors import ServingError
-from serving.predictions.picture_list import Failure
-from serving.predictions.prediction_files import Rank
-from serving.predictions.ranking import detections_to_uncertainty, most_uncertain_first
+from rhymes.client.description import ServedModel
+from rhymes.client.errors import ServingError
+from rhymes.detections.detections import Detections
+from rhymes.detections.drawing import detections_to_labels
+from rhymes.predictions.picture_list import Failure
+from rhymes.predictions.prediction_files import Rank
+from rhymes.predictions.ranking import detections_to_uncertainty, most_uncertain_first
 
 _KEY = "detect"
 _MOST_NAMED = 5

@@ -10,8 +10,8 @@ from app.notices import explained
 from app.plain_text import plain
 from app.predictions import load_measured
 from app.repository import EVALUATION, MissingFile
-from formats.errors import InputError
-from serving.calls.errors import ServingError
+from rhymes.client.errors import ServingError
+from rhymes.common.errors import InputError
 
 _PARTS = {
     "Quality": quality.show,

@@ -13,7 +13,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from tests.app.wire import ColorServer
-from tests.serving.canned_server import running
+from tests.support.canned_server import running
 
 View = Callable[[str], AppTest]
 

@@ -11,9 +11,9 @@ import pytest
 
 from app import backend
 from app.picture import Picture, bytes_to_picture
-from serving.calls.errors import ServerUnreachable, ServingError, VersionNotLoaded
-from tests.serving.canned_server import CannedServer, abort, running
-from tests.serving.fake_client import encode_picture
+from rhymes.client.errors import ServerUnreachable, ServingError, VersionNotLoaded
+from tests.support.canned_server import CannedServer, abort, running
+from tests.support.fake_client import encode_picture
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.versions import join_classes
-from formats.detections import Detections
-from formats.files import save_json
-from serving.registry.provenance import provenance_to_message
+from rhymes.common.files import save_json
+from rhymes.detections.detections import Detections
+from rhymes.registry.provenance import provenance_to_message
 from tests.app.conftest import View, run_until
 from tests.app.test_data import BLUE, GREEN, HOSTILE, RED, check, save_evaluation, save_split, told
 from tests.app.wire import ColorServer
-from tests.serving.registry.project import Project
+from tests.registry.project import Project
 
 
 @pytest.fixture

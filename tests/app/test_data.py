@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from formats.files import save_json
+from rhymes.common.files import save_json
 from tests.app.conftest import View
 from tests.app.wire import CLASSES, ColorServer
-from tests.coco_factory import CocoFactory
-from tests.serving.fake_client import encode_picture
+from tests.support.coco_factory import CocoFactory
+from tests.support.fake_client import encode_picture
 
 RED, GREEN, BLUE = (1, (10, 10, 20, 20)), (2, (50, 10, 20, 20)), (3, (90, 50, 20, 20))
 Object = tuple[int, tuple[int, int, int, int]]

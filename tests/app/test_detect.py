@@ -11,9 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 from tests.app.conftest import View, run_until
 from tests.app.wire import ColorServer
-from tests.coco_factory import CocoFactory
-from tests.serving.canned_server import abort, running
-from tests.serving.fake_client import encode_picture
+from tests.support.canned_server import abort, running
+from tests.support.coco_factory import CocoFactory
+from tests.support.fake_client import encode_picture
 
 RED, GREEN, BLUE = (1, (10, 10, 20, 20)), (2, (50, 10, 20, 20)), (3, (90, 50, 20, 20))
 

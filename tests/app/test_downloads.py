@@ -15,10 +15,10 @@ from app.backend import Found
 from app.display import Display
 from app.downloads import Results, picture_to_json, results_to_csv, results_to_zip
 from app.picture import bytes_to_picture
-from formats.errors import InputError
-from formats.rhymes import ANNOTATION_COLUMN
-from serving.predictions.picture_list import Failure
-from tests.serving.fake_client import FakeClient, encode_picture
+from rhymes.common.errors import InputError
+from rhymes.export.rhymes import ANNOTATION_COLUMN
+from rhymes.predictions.picture_list import Failure
+from tests.support.fake_client import FakeClient, encode_picture
 
 NAMES = ("a.png", "<b>.png", "=1+1.png")
 

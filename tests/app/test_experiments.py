@@ -14,7 +14,7 @@ import pytest
 from app.experiments import Experiment, experiments_to_table, load_experiments
 from app.repository import MissingFile
 from tests.conftest import ROOT
-from tests.export_project import run
+from tests.support.export_project import run
 
 STAGE = """
 import json, pathlib

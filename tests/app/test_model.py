@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from formats.files import save_json
+from rhymes.common.files import save_json
 from tests.app.conftest import View
 from tests.app.test_data import HOSTILE, RED, check, choose, save_evaluation, save_split, told
 from tests.app.wire import ColorServer
-from tests.coco_factory import draw_jpeg
+from tests.support.coco_factory import draw_jpeg
 
 CLASSES = (HOSTILE, "NA", "a.b[c]")
 

@@ -9,8 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.app.conftest import run_until
-from tests.serving.canned_server import CannedServer, abort, running
-from tests.serving.fake_client import encode_picture
+from tests.support.canned_server import CannedServer, abort, running
+from tests.support.fake_client import encode_picture
 
 READ = """
 import streamlit as st

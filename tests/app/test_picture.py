@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from app.picture import bytes_to_picture
-from serving.calls.errors import BadImage
-from tests.serving.fake_client import encode_picture
+from rhymes.client.errors import BadImage
+from tests.support.fake_client import encode_picture
 
 
 def test_a_good_jpeg_stays_as_it_is() -> None:

@@ -8,8 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import picture_source
-from tests.coco_factory import CocoFactory
-from tests.serving.fake_client import encode_picture
+from tests.support.coco_factory import CocoFactory
+from tests.support.fake_client import encode_picture
 
 SCRIPT = """
 import streamlit as st

@@ -9,9 +9,9 @@ import pytest
 
 from app import repository
 from app.repository import MissingFile, load_image, load_json, load_split, load_table
-from formats.coco import CocoImage
-from formats.errors import InputError
-from tests.coco_factory import CocoFactory
+from rhymes.coco.files import CocoImage
+from rhymes.common.errors import InputError
+from tests.support.coco_factory import CocoFactory
 
 IMAGE = CocoImage(id=1, file_name="0a.jpg", width=4, height=4)
 

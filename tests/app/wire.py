@@ -12,11 +12,11 @@ from typing import Any
 import grpc
 import numpy as np
 
-from formats.images import check_image
-from serving.wire import messages
-from serving.wire.codec import array_to_tensor, tensor_to_array
-from tests.serving.canned_server import DETECTIONS, MASKS, STRING, CannedServer, make_signature
-from tests.serving.fake_client import find_colors
+from rhymes.images.images import check_image
+from rhymes.wire import messages
+from rhymes.wire.codec import array_to_tensor, tensor_to_array
+from tests.support.canned_server import DETECTIONS, MASKS, STRING, CannedServer, make_signature
+from tests.support.fake_client import find_colors
 
 CLASSES = ("RED", "GREEN", "BLUE")
 GREEN = 2

@@ -10,8 +10,8 @@ from PIL import Image
 
 from bench.requests import make_bomb, make_photo
 from bench.server_process import running_server
-from formats.errors import InputError
-from formats.images import check_image
+from rhymes.common.errors import InputError
+from rhymes.images.images import check_image
 from tools.processes import ChildError
 
 

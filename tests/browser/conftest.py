@@ -39,8 +39,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model base path with two versions of a detector that finds colours."""
-    from formats.model_folder import save_manifest
-    from tests.red_detector import save_red_detector
+    from rhymes.versions.model_folder import save_manifest
+    from tests.support.red_detector import save_red_detector
 
     base = tmp_path_factory.mktemp("models")
     classes = [{"id": i, "name": n} for i, n in enumerate((HOSTILE, "$x$", "BLUE"), start=1)]

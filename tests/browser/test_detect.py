@@ -17,7 +17,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import HOSTILE, Open
 from tests.browser.serving_twice import RestartableServer
-from tests.serving.fake_client import encode_picture
+from tests.support.fake_client import encode_picture
 from tools.browser import wait_until_still
 
 pytestmark = pytest.mark.tf

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from formats.files import save_json
+from rhymes.common.files import save_json
 from tests.app.test_data import REPORT, save_split
 from tests.browser.conftest import HOSTILE, Open
 from tools.browser import wait_until_still

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from formats.model_folder import MANIFEST_FILE, save_manifest
+from rhymes.versions.model_folder import MANIFEST_FILE, save_manifest
 
 DVC = Path(sys.executable).with_name("dvc")
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.options.flags import ServerOptions
-from serving.server import ModelServer
+from rhymes.serving.options.flags import ServerOptions
+from rhymes.serving.server import ModelServer
 from tests.serving.fake_models import FakeManager, FakeServable, detector_signatures
 
 STATE = '{"model_version_status": [{"version": "1", "state": "%s"}]}'

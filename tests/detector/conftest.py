@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from detector.settings import DataFacts, TrainParams
-from formats.params import load_section
-from formats.tfrecord import coco_to_features, features_to_example, save_tfrecord
+from rhymes.coco.tfrecord import coco_to_features, features_to_example, save_tfrecord
+from rhymes.common.params import load_section
+from rhymes.detector.settings import DataFacts, TrainParams
 
 CLASSES = {1: "SQUARE", 2: "WIDE"}
 COLOURS = {1: (200, 40, 40), 2: (40, 40, 200)}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from detector.settings import DataFacts, TrainParams
+from rhymes.detector.settings import DataFacts, TrainParams
 
 pytestmark = pytest.mark.tf
 MODELS = ("retinanet", "faster_rcnn", "mask_rcnn")
@@ -14,7 +14,7 @@ MODELS = ("retinanet", "faster_rcnn", "mask_rcnn")
 def test_follows_the_data(
     params: Callable[..., TrainParams], facts: Callable[..., DataFacts], model: str
 ) -> None:
-    from detector.experiment import build_experiment
+    from rhymes.detector.experiment import build_experiment
 
     config = build_experiment(params(), model, facts(most_objects=134))
     assert config.task.model.num_classes == 3, "two classes and the background"
@@ -26,7 +26,7 @@ def test_follows_the_data(
 def test_never_finds_fewer_than_coco_counts(
     params: Callable[..., TrainParams], facts: Callable[..., DataFacts]
 ) -> None:
-    from detector.experiment import build_experiment
+    from rhymes.detector.experiment import build_experiment
 
     config = build_experiment(params(), "retinanet", facts(most_objects=2))
     assert config.task.model.detection_generator.max_num_detections == 100
@@ -49,7 +49,7 @@ def test_adapts_to_any_number_of_steps(
     warmup: int,
     interval: int,
 ) -> None:
-    from detector.experiment import build_experiment
+    from rhymes.detector.experiment import build_experiment
 
     config = build_experiment(params(steps=steps, validations=validations), "retinanet", facts())
     assert config.trainer.optimizer_config.warmup.linear.warmup_steps == warmup
@@ -63,7 +63,7 @@ def test_is_rebuilt_from_its_saved_values(
 ) -> None:
     import yaml
 
-    from detector.experiment import build_experiment, dict_to_experiment, experiment_to_dict
+    from rhymes.detector.experiment import build_experiment, dict_to_experiment, experiment_to_dict
 
     config = build_experiment(params(), model, facts())
     text = yaml.safe_dump(experiment_to_dict(config))
@@ -80,7 +80,7 @@ def test_every_backbone_fits_the_pyramid(
     import tensorflow as tf
     from official.core import task_factory
 
-    from detector.experiment import build_experiment
+    from rhymes.detector.experiment import build_experiment
 
     config = build_experiment(params(backbone=backbone), "retinanet", facts())
     model = task_factory.get_task(config.task).build_model()

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detector.exported import ExportedDetector, find_version
-from formats.detections import Detections
-from formats.errors import InputError
-from tests.red_detector import draw_picture, save_red_detector
+from rhymes.common.errors import InputError
+from rhymes.detections.detections import Detections
+from rhymes.detector.exported import ExportedDetector, find_version
+from tests.support.red_detector import draw_picture, save_red_detector
 
 pytestmark = pytest.mark.tf
 

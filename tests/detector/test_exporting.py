@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detector.settings import DataFacts, TrainParams
+from rhymes.detector.settings import DataFacts, TrainParams
 
 pytestmark = pytest.mark.tf
 INFO = {"classes": [{"id": 1, "name": "CRÊPE"}]}
@@ -33,8 +33,8 @@ class Exported:
         import tf_keras
         from official.core import task_factory
 
-        from detector.exporting import export_saved_model
-        from detector.inference import model_to_inference
+        from rhymes.detector.exporting import export_saved_model
+        from rhymes.detector.inference import model_to_inference
 
         # Random weights are sure of nothing: let the least sure through.
         config.task.model.detection_generator.pre_nms_score_threshold = 0.0
@@ -63,7 +63,7 @@ def exported(
     params: Callable[..., TrainParams],
     facts: Callable[..., DataFacts],
 ) -> Exported:
-    from detector.experiment import build_experiment
+    from rhymes.detector.experiment import build_experiment
 
     config = build_experiment(params(image_size=128), request.param, facts())
     return Exported(config, tmp_path_factory.mktemp("export") / "1")

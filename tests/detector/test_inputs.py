@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector.settings import DataFacts, TrainParams
-from formats.errors import InputError
+from rhymes.common.errors import InputError
+from rhymes.detector.settings import DataFacts, TrainParams
 
 pytestmark = pytest.mark.tf
 
@@ -19,8 +19,8 @@ def batches(
     data: Any, params: Callable[..., TrainParams], facts: Callable[..., DataFacts]
 ) -> Callable[..., list[Any]]:
     """Read the first batches of two pictures, as NumPy arrays."""
-    from detector.experiment import build_experiment
-    from detector.inputs import build_train_dataset
+    from rhymes.detector.experiment import build_experiment
+    from rhymes.detector.inputs import build_train_dataset
 
     def read(count: int, first: int = 0, model: str = "mask_rcnn", **changes: Any) -> list[Any]:
         config = build_experiment(params(**changes), model, facts())
@@ -67,7 +67,7 @@ def test_without_augmentation_truth_stays_where_it_was(
 ) -> None:
     import dataclasses
 
-    from detector.settings import Augmentation
+    from rhymes.detector.settings import Augmentation
 
     still = Augmentation(flip=False, scale_min=1.0, scale_max=1.0)
     read = [batch[1]["gt_boxes"] for batch in batches(5, augmentation=still)]
@@ -83,7 +83,7 @@ def test_without_augmentation_truth_stays_where_it_was(
 
 
 def test_flips_picture_and_boxes_together(batches: Callable[..., list[Any]]) -> None:
-    from detector.settings import Augmentation
+    from rhymes.detector.settings import Augmentation
 
     flips = Augmentation(flip=True, scale_min=1.0, scale_max=1.0)
     for images, labels in batches(10, augmentation=flips):
@@ -98,7 +98,7 @@ def test_flips_picture_and_boxes_together(batches: Callable[..., list[Any]]) -> 
 
 
 def test_flips_about_half_of_the_pictures(batches: Callable[..., list[Any]]) -> None:
-    from detector.settings import Augmentation
+    from rhymes.detector.settings import Augmentation
 
     flips = Augmentation(flip=True, scale_min=1.0, scale_max=1.0)
     still = Augmentation(flip=False, scale_min=1.0, scale_max=1.0)
@@ -114,8 +114,8 @@ def test_flips_about_half_of_the_pictures(batches: Callable[..., list[Any]]) -> 
 def test_a_folder_without_records_is_an_error(
     tmp_path: Path, params: Callable[..., TrainParams], facts: Callable[..., DataFacts]
 ) -> None:
-    from detector.experiment import build_experiment
-    from detector.inputs import build_train_dataset
+    from rhymes.detector.experiment import build_experiment
+    from rhymes.detector.inputs import build_train_dataset
 
     with pytest.raises(InputError, match="no TFRecord"):
         build_train_dataset(build_experiment(params(), "retinanet", facts()), tmp_path)

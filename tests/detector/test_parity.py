@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector.parity import (
+from rhymes.common.errors import InputError
+from rhymes.detections.detections import Detections
+from rhymes.detections.masks import MaskCrop
+from rhymes.detector.parity import (
     Found,
     Parity,
     compare_found,
@@ -16,9 +19,6 @@ from detector.parity import (
     difference_to_bound,
     outputs_to_found,
 )
-from formats.detections import Detections
-from formats.errors import InputError
-from formats.masks import MaskCrop
 
 TOLERANCE = 1e-3
 

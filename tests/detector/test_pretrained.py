@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector.settings import DataFacts, TrainParams
-from formats.download import DownloadLimits
-from formats.errors import InputError
+from rhymes.common.errors import InputError
+from rhymes.detector.settings import DataFacts, TrainParams
+from rhymes.images.download import DownloadLimits
 
 pytestmark = pytest.mark.tf
 
@@ -24,7 +24,7 @@ def build(
     import tf_keras
     from official.core import task_factory
 
-    from detector.experiment import build_experiment
+    from rhymes.detector.experiment import build_experiment
 
     def build_model(**changes: Any) -> tuple[Any, Any]:
         tf_keras.utils.set_random_seed(3)
@@ -45,7 +45,7 @@ def test_keras_weights_see_the_same_as_in_keras(
     import tf_keras
     from official.vision.ops import preprocess_ops
 
-    from detector.pretrained import restore_pretrained
+    from rhymes.detector.pretrained import restore_pretrained
 
     _, model = build(image_size=128)
     restore_pretrained(model, keras_file, "mobilenet_v2")
@@ -63,7 +63,7 @@ def test_keras_weights_see_the_same_as_in_keras(
 
 
 def test_keras_weights_want_their_backbone(build: Callable[..., Any], keras_file: Path) -> None:
-    from detector.pretrained import restore_pretrained
+    from rhymes.detector.pretrained import restore_pretrained
 
     _, model = build(backbone="resnet_18")
     with pytest.raises(InputError, match=r"holds MobileNetV2 weights, but train\.backbone is"):
@@ -71,7 +71,7 @@ def test_keras_weights_want_their_backbone(build: Callable[..., Any], keras_file
 
 
 def test_a_file_that_is_no_keras_file_is_named(build: Callable[..., Any], tmp_path: Path) -> None:
-    from detector.pretrained import restore_pretrained
+    from rhymes.detector.pretrained import restore_pretrained
 
     path = tmp_path / "weights.h5"
     path.write_bytes(b"<html>")
@@ -81,8 +81,8 @@ def test_a_file_that_is_no_keras_file_is_named(build: Callable[..., Any], tmp_pa
 
 
 def test_starts_from_an_earlier_training(build: Callable[..., Any], tmp_path: Path) -> None:
-    from detector.checkpoint import save_trained
-    from detector.pretrained import restore_pretrained
+    from rhymes.detector.checkpoint import save_trained
+    from rhymes.detector.pretrained import restore_pretrained
 
     config, source = build()
     for variable in source.backbone.variables + source.decoder.variables:
@@ -101,8 +101,8 @@ def test_starts_from_an_earlier_training(build: Callable[..., Any], tmp_path: Pa
 def test_a_checkpoint_of_another_backbone_is_refused(
     build: Callable[..., Any], tmp_path: Path
 ) -> None:
-    from detector.checkpoint import save_trained
-    from detector.pretrained import restore_pretrained
+    from rhymes.detector.checkpoint import save_trained
+    from rhymes.detector.pretrained import restore_pretrained
 
     config, source = build(backbone="resnet_18")
     save_trained(tmp_path / "resnet", config, source, {})
@@ -116,7 +116,7 @@ def test_a_checkpoint_without_backbone_is_refused(
 ) -> None:
     import tensorflow as tf
 
-    from detector.pretrained import restore_pretrained
+    from rhymes.detector.pretrained import restore_pretrained
 
     tf.train.Checkpoint(other=tf.Variable(1.0)).write(str(tmp_path / "ckpt"))
     _, model = build()
@@ -126,7 +126,7 @@ def test_a_checkpoint_without_backbone_is_refused(
 
 @pytest.mark.parametrize("name", ["folder", "notes.txt"])
 def test_anything_else_is_an_error(build: Callable[..., Any], tmp_path: Path, name: str) -> None:
-    from detector.pretrained import restore_pretrained
+    from rhymes.detector.pretrained import restore_pretrained
 
     (tmp_path / "folder").mkdir()
     (tmp_path / "notes.txt").touch()
@@ -135,12 +135,18 @@ def test_anything_else_is_an_error(build: Callable[..., Any], tmp_path: Path, na
         restore_pretrained(model, tmp_path / name, "mobilenet_v2")
 
 
-def test_none_is_nothing_and_a_missing_file_an_error(tmp_path: Path) -> None:
-    from detector.pretrained import find_weights
+def test_none_is_nothing_and_a_missing_file_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rhymes.detector.pretrained import find_weights
 
+    monkeypatch.chdir(tmp_path)
     assert find_weights("none") is None
+    (tmp_path / "pretrained").mkdir()
+    (tmp_path / "weights.h5").touch()
+    assert find_weights("../weights.h5") == Path("pretrained/../weights.h5")
     with pytest.raises(InputError, match="does not exist; allowed are none, imagenet"):
-        find_weights(str(tmp_path / "weights.h5"))
+        find_weights("weights.h5")
 
 
 @pytest.fixture
@@ -172,11 +178,12 @@ LOCAL = DownloadLimits(timeout=10.0, attempts=1, max_bytes=50_000_000, allowed_h
 def test_imagenet_is_downloaded_once(
     hub: tuple[str, list[str]], keras_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from detector.pretrained import find_weights
+    from rhymes.detector.pretrained import find_weights
 
     url, asked = hub
     (tmp_path / ".dvc").mkdir()
-    (tmp_path / "imagenet").write_text(f"url: {url}/weights.h5\n")
+    (tmp_path / "pretrained").mkdir()
+    (tmp_path / "pretrained/imagenet").write_text(f"url: {url}/weights.h5\n")
     monkeypatch.chdir(tmp_path)
     paths = {find_weights("imagenet", LOCAL) for _ in range(2)}
     (path,) = paths
@@ -188,10 +195,11 @@ def test_imagenet_is_downloaded_once(
 def test_a_failed_download_says_what_to_do(
     hub: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from detector.pretrained import find_weights
+    from rhymes.detector.pretrained import find_weights
 
     (tmp_path / ".dvc").mkdir()
-    (tmp_path / "imagenet").write_text(f"url: {hub[0]}/gone.h5\n")
+    (tmp_path / "pretrained").mkdir()
+    (tmp_path / "pretrained/imagenet").write_text(f"url: {hub[0]}/gone.h5\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"404.*fetch it by other means and give its path"):
+    with pytest.raises(InputError, match=r"404.*fetch it by other means into pretrained/"):
         find_weights("imagenet", LOCAL)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.progress import Progress, Validation, load_progress, save_progress
-from formats.errors import InputError
+from rhymes.common.errors import InputError
+from rhymes.detector.progress import Progress, Validation, load_progress, save_progress
 
 
 def make_progress(step: int = 12, best: Validation | None = None, parts: int = 11) -> Progress:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from detector.record import build_record
-from detector.settings import DataFacts, TrainParams
-from formats.params import section_to_dict
+from rhymes.common.params import section_to_dict
+from rhymes.detector.record import build_record
+from rhymes.detector.settings import DataFacts, TrainParams
 
 
 @pytest.fixture

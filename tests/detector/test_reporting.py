@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.reporting import TrainingReport
+from rhymes.detector.reporting import TrainingReport
 
 pytestmark = pytest.mark.tf
 

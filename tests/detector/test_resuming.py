@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.progress import Progress
-from detector.resuming import open_checkpoints
-from formats.errors import InputError
+from rhymes.common.errors import InputError
+from rhymes.detector.progress import Progress
+from rhymes.detector.resuming import open_checkpoints
 
 RECORD = {"params": {"steps": 10}, "data": {"sha256": "1" * 64}, "code": {"sha256": "2" * 64}}
 PROGRESS = Progress(3, [np.zeros(2)], [np.zeros(1)], None, [], [])
@@ -56,7 +56,7 @@ def test_a_second_one_of_the_same_kind_is_refused_until_the_first_is_gone(
     repository: Path, root: Path
 ) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from detector.resuming import *\n"
+        "import sys, time; from pathlib import Path; from rhymes.detector.resuming import *\n"
         f"with open_checkpoints({RECORD!r}, Path(sys.argv[1])): print('in', flush=True); "
         "time.sleep(60)"
     )

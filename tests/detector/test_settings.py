@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from detector.settings import DataFacts, resolve_model, splits_to_facts
-from formats.errors import InputError
+from rhymes.common.errors import InputError
+from rhymes.detector.settings import DataFacts, resolve_model, splits_to_facts
 
 
 def split(*objects: tuple[int, bool]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from detector.settings import DataFacts, TrainParams
-from formats.errors import InputError
+from rhymes.common.errors import InputError
+from rhymes.detector.settings import DataFacts, TrainParams
 
 pytestmark = pytest.mark.tf
 
@@ -20,10 +20,10 @@ pytestmark = pytest.mark.tf
 @pytest.fixture(scope="module")
 def training(data: Any, params: Callable[..., TrainParams], facts: Callable[..., DataFacts]) -> Any:
     """A RetinaNet of 64 px that has not seen a picture yet."""
-    from detector.experiment import build_experiment
-    from detector.inputs import build_train_dataset
-    from detector.strategies import build_strategy
-    from detector.training import Training
+    from rhymes.detector.experiment import build_experiment
+    from rhymes.detector.inputs import build_train_dataset
+    from rhymes.detector.strategies import build_strategy
+    from rhymes.detector.training import Training
 
     config = build_experiment(params(image_size=64, steps=5, validations=3), "retinanet", facts())
     return Training(
@@ -34,7 +34,7 @@ def training(data: Any, params: Callable[..., TrainParams], facts: Callable[...,
 
 
 def test_keeps_the_weights_of_the_best_validation(training: Any) -> None:
-    from detector.progress import Validation
+    from rhymes.detector.progress import Validation
 
     scores = {2: 0.3, 4: 0.7, 5: 0.5}
     kept: dict[int, Any] = {}
@@ -59,7 +59,7 @@ def test_keeps_the_weights_of_the_best_validation(training: Any) -> None:
 
 
 def test_what_is_saved_is_what_is_loaded(training: Any, tmp_path: Path) -> None:
-    from detector.checkpoint import load_trained, save_trained
+    from rhymes.detector.checkpoint import load_trained, save_trained
 
     save_trained(tmp_path / "checkpoint", training.config, training.model, {"model": "retinanet"})
     config, model, record = load_trained(tmp_path / "checkpoint")
@@ -70,7 +70,7 @@ def test_what_is_saved_is_what_is_loaded(training: Any, tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_another_model_is_named(training: Any, tmp_path: Path) -> None:
-    from detector.checkpoint import load_trained, save_trained
+    from rhymes.detector.checkpoint import load_trained, save_trained
 
     folder = tmp_path / "checkpoint"
     save_trained(folder, training.config, training.model, {"model": "retinanet"})
@@ -93,18 +93,18 @@ def test_trains_on_two_devices(data: Any, root: Path) -> None:
     script = """
         import json, sys
         from pathlib import Path
-        import detector
+        import rhymes
         import tensorflow as tf
         from tensorflow import config as devices
         cpu = devices.list_physical_devices("CPU")[0]
         devices.set_logical_device_configuration(cpu, [devices.LogicalDeviceConfiguration()] * 2)
         import dataclasses
-        from detector.experiment import build_experiment
-        from detector.inputs import build_train_dataset
-        from detector.settings import DataFacts, TrainParams
-        from detector.strategies import build_strategy
-        from detector.training import Training
-        from formats.params import load_section
+        from rhymes.detector.experiment import build_experiment
+        from rhymes.detector.inputs import build_train_dataset
+        from rhymes.detector.settings import DataFacts, TrainParams
+        from rhymes.detector.strategies import build_strategy
+        from rhymes.detector.training import Training
+        from rhymes.common.params import load_section
         params = dataclasses.replace(
             load_section("train", TrainParams),
             image_size=64, batch_size=2, steps=2, validations=1, strategy="mirrored",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from formats.errors import InputError
+from rhymes.common.errors import InputError
 
 pytestmark = pytest.mark.tf
 
@@ -41,7 +41,7 @@ def model(change: Callable[[str], float] = lambda signature: 0.0) -> Any:
 
 
 def verify(served: Any, saved: Any, eager: Any, names: tuple[str, ...] = ("a.jpg",)) -> Any:
-    from detector.verification import Picture, Verification
+    from rhymes.detector.verification import Picture, Verification
 
     verification = Verification(served, saved, eager, 0.05)
     for name in names:
@@ -52,7 +52,7 @@ def verify(served: Any, saved: Any, eager: Any, names: tuple[str, ...] = ("a.jpg
 def test_each_signature_gets_the_picture_in_its_form() -> None:
     import tensorflow as tf
 
-    from detector.verification import picture_to_inputs, pixels_to_png
+    from rhymes.detector.verification import picture_to_inputs, pixels_to_png
 
     encoded = jpeg()
     inputs = picture_to_inputs(encoded)
@@ -112,7 +112,7 @@ def test_the_worst_is_what_exceeds_its_tolerance_most() -> None:
 
 
 def test_the_report_gives_powers_of_ten() -> None:
-    from detector.parity_report import parities_to_markdown, parities_to_metrics
+    from rhymes.detector.parity_report import parities_to_markdown, parities_to_metrics
 
     parities = verify(model(), model(lambda name: 3e-6), model()).parities
     saved = parities_to_metrics(7, 5, 1, parities)["saved_model"]["tf_example"]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from detector.settings import resolve_model, splits_to_facts
-from formats.coco import load_coco
+from rhymes.coco.files import load_coco
+from rhymes.detector.settings import resolve_model, splits_to_facts
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.tf]
 
@@ -32,7 +33,8 @@ def test_a_real_export_runs_to_the_end(
     has_masks: bool,
 ) -> None:
     weights = shared / "pretrained/mobilenet_v2_1.0_no_top.h5"
-    pretrained = str(weights) if model == "retinanet" else "none"
+    shutil.copyfile(weights, repository.path / "pretrained" / weights.name)
+    pretrained = weights.name if model == "retinanet" else "none"
     repository.set(
         raw={"export": str(shared / "datasets" / export)},
         train=small(model=model, pretrained=pretrained),

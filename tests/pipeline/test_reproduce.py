@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from formats.errors import InputError
+from rhymes.common.errors import InputError
 from tools.clones import SURROUNDINGS, Clone
 from tools.kill_training import experiment_to_lock, list_left, run_starts
 from tools.killing import at_step, in_writing

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from formats.coco import load_coco
-from formats.published import PUBLISHED_FILE, save_published
-from formats.published_results import results_to_published
+from rhymes.coco.files import load_coco
+from rhymes.versions.published import PUBLISHED_FILE, save_published
+from rhymes.versions.published_results import results_to_published
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.tf]
 

@@ -11,9 +11,9 @@ from typing import Any
 import grpc
 import numpy as np
 
-from serving.wire import messages
-from serving.wire.dtypes import dtype_to_number
-from serving.wire.status import WireError
+from rhymes.wire import messages
+from rhymes.wire.dtypes import dtype_to_number
+from rhymes.wire.status import WireError
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 

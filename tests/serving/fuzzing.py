@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from serving.wire.messages import Example, PredictRequest
-from tests.red_detector import draw_picture
+from rhymes.wire.messages import Example, PredictRequest
+from tests.support.red_detector import draw_picture
 
 OBJECTS = ((1, [10, 20, 40, 30]), (2, [80, 50, 60, 40]))
 
@@ -93,7 +93,7 @@ MUTATIONS: tuple[Callable[[bytes, np.random.Generator], bytes], ...] = (
 
 def predict_request(signature: str, value: bytes | np.ndarray) -> bytes:
     """A serialized PredictRequest of one picture."""
-    from serving.wire.codec import array_to_tensor
+    from rhymes.wire.codec import array_to_tensor
 
     request = PredictRequest()
     request.model_spec.name = "detector"

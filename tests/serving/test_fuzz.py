@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.server_process import ServerProcess, running_server
-from serving.client import DetectorClient
-from serving.wire.messages import (
+from rhymes.client.client import DetectorClient
+from rhymes.wire.messages import (
     MODEL_SERVICE,
     PREDICTION_SERVICE,
     ClassificationRequest,
@@ -26,7 +26,6 @@ from serving.wire.messages import (
     GetModelStatusRequest,
     PredictRequest,
 )
-from tests.red_detector import save_red_detector
 from tests.serving.fuzzing import (
     OBJECTS,
     decoded,
@@ -36,6 +35,7 @@ from tests.serving.fuzzing import (
     predict_request,
     rest_body,
 )
+from tests.support.red_detector import save_red_detector
 
 pytestmark = pytest.mark.tf
 

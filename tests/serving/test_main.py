@@ -1,4 +1,4 @@
-"""`python -m serving` as a process: what it prints, how it ends."""
+"""`python -m rhymes.serving` as a process: what it prints, how it ends."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ import pytest
 
 from bench.ending import TURNED_AWAY
 from bench.server_process import running_server
-from serving.wire import messages
-from serving.wire.codec import array_to_tensor, tensor_to_array
+from rhymes.wire import messages
+from rhymes.wire.codec import array_to_tensor, tensor_to_array
 
 SECONDS = 120.0
 
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "serving", *arguments],
+        [sys.executable, "-m", "rhymes.serving", *arguments],
         cwd=root,
         capture_output=True,
         text=True,
@@ -61,7 +61,7 @@ def test_start_that_fails_says_why(root: Path, arguments: list[str], text: str) 
 def test_help_needs_no_tensorflow(root: Path) -> None:
     code = (
         "import sys\n"
-        "from serving.__main__ import main\n"
+        "from rhymes.serving.__main__ import main\n"
         "try: main(['--help'])\n"
         "finally: assert 'tensorflow' not in sys.modules"
     )

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving.server import ModelServer
-from serving.wire import messages
-from serving.wire.codec import array_to_tensor, tensor_to_array
+from rhymes.serving.server import ModelServer
+from rhymes.wire import messages
+from rhymes.wire.codec import array_to_tensor, tensor_to_array
 
 pytestmark = pytest.mark.tf
 

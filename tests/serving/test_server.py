@@ -15,12 +15,12 @@ import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from formats.errors import InputError
-from serving.server import ModelServer, ServerOptions
-from serving.wire import messages
-from serving.wire.codec import array_to_tensor
-from tests.serving.certificates import save_certificates
+from rhymes.common.errors import InputError
+from rhymes.serving.server import ModelServer, ServerOptions
+from rhymes.wire import messages
+from rhymes.wire.codec import array_to_tensor
 from tests.serving.fake_models import Blocker, FakeManager, FakeServable, detector_signatures
+from tests.support.certificates import save_certificates
 
 SECONDS = 20.0
 SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving.server import ModelServer
-from tests.hostile_server import png_bomb
+from rhymes.serving.server import ModelServer
+from tests.support.hostile_server import png_bomb
 
 pytestmark = pytest.mark.tf
 

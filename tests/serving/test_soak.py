@@ -16,9 +16,9 @@ from bench.load import Tally, difference
 from bench.publishing import copy_slowly
 from bench.requests import make_broken
 from bench.soak import Plan, Summary, soak, summary_to_lines
-from formats.detections import Detections
-from formats.model_folder import check_files, load_manifest, save_manifest
-from tests.red_detector import draw_picture, save_red_detector
+from rhymes.detections.detections import Detections
+from rhymes.versions.model_folder import check_files, load_manifest, save_manifest
+from tests.support.red_detector import draw_picture, save_red_detector
 
 PLAN = Plan(requests=600, settled=150, clients=16, pause=0.4)
 

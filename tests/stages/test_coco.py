@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from formats.errors import InputError
-from formats.params import dict_to_section, load_section
+from rhymes.common.errors import InputError
+from rhymes.common.params import dict_to_section, load_section
 from stages import coco
 from stages.coco import CocoParams
 

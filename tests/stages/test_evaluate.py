@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from detector.scoring import score
-from formats.errors import InputError
-from formats.files import save_json
-from formats.model_folder import MANIFEST_FILE, save_manifest
+from rhymes.common.errors import InputError
+from rhymes.common.files import save_json
+from rhymes.metrics.scoring import score
+from rhymes.versions.model_folder import MANIFEST_FILE, save_manifest
 from stages import evaluate
-from tests.red_detector import draw_picture, save_red_detector
+from tests.support.red_detector import draw_picture, save_red_detector
 
 pytestmark = pytest.mark.tf
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from formats.errors import InputError
-from formats.params import load_params, load_section
+from rhymes.common.errors import InputError
+from rhymes.common.params import load_params, load_section
 from stages.fetch import FetchParams, RawParams, main
-from tests.hostile_server import HostileServer, picture
+from tests.support.hostile_server import HostileServer, picture
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from detector.evaluation import Thresholds, evaluate_results
-from detector.evaluation_files import save_evaluation, save_results
-from formats.errors import InputError
-from formats.files import file_to_sha256, save_json
-from formats.published import PUBLISHED_FILE, save_published
-from formats.published_results import results_to_published
-from formats.rhymes import Reason
+from rhymes.common.errors import InputError
+from rhymes.common.files import file_to_sha256, save_json
+from rhymes.export.rhymes import Reason
+from rhymes.metrics.evaluation import Thresholds, evaluate_results
+from rhymes.metrics.evaluation_files import save_evaluation, save_results
+from rhymes.versions.published import PUBLISHED_FILE, save_published
+from rhymes.versions.published_results import results_to_published
 from stages import gate
-from tests.detection_factory import detect, make_split
+from tests.support.detection_factory import detect, make_split
 
 HOSTILE = '<script>alert("x")</script>{{ 7*7 }}&\'`'
 PARAMS = {

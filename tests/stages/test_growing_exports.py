@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.export_project import CLASSES, ExportProject, compare, objects_of
-from tests.hostile_server import HostileServer
+from tests.support.export_project import CLASSES, ExportProject, compare, objects_of
+from tests.support.hostile_server import HostileServer
 
 
 @pytest.fixture

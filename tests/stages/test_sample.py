@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from formats.errors import InputError
-from formats.files import file_to_sha256
-from formats.params import dict_to_section
+from rhymes.common.errors import InputError
+from rhymes.common.files import file_to_sha256
+from rhymes.common.params import dict_to_section
+from rhymes.sample.menu import DISHES
 from stages import sample
 from stages.sample import SampleParams, dishes_to_csv, save_sample
-from stages.trays.menu import DISHES
 
 NAMES = sorted(dish.name for dish in DISHES)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from formats.tfrecord import load_tfrecord
-from tests.coco_factory import CocoFactory, real_coco
+from rhymes.coco.tfrecord import load_tfrecord
+from tests.support.coco_factory import CocoFactory, real_coco
 
 TRIANGLE = [1.0, 1.0, 9.0, 1.0, 9.0, 9.0]
 STAGE = "from stages import tfrecord; tfrecord.main({})"
@@ -170,7 +170,7 @@ def test_a_file_that_cannot_grow_stops_the_stage_with_a_sentence(
 # Before it writes, each image takes a while.
 SLOW = """
 import time
-from formats import shards
+from rhymes.coco import shards
 load = shards.load_image
 def load_slowly(*arguments):
     time.sleep(0.05)

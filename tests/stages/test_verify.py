@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from detector.exported import ExportedDetector
-from formats.errors import InputError
+from rhymes.common.errors import InputError
+from rhymes.detector.exported import ExportedDetector
 from stages import verify
-from tests.red_detector import save_red_detector
 from tests.stages.test_evaluate import BLUE, GREEN, RED, all_bytes, save_split
+from tests.support.red_detector import save_red_detector
 
 pytestmark = pytest.mark.tf
 
@@ -230,12 +230,12 @@ def save_random_detector(models: Path, root: Path) -> None:
     import tf_keras
     from official.core import task_factory
 
-    from detector.checkpoint import save_trained
-    from detector.experiment import build_experiment
-    from detector.exporting import export_saved_model
-    from detector.inference import model_to_inference
-    from detector.settings import DataFacts, TrainParams
-    from formats.params import load_section
+    from rhymes.common.params import load_section
+    from rhymes.detector.checkpoint import save_trained
+    from rhymes.detector.experiment import build_experiment
+    from rhymes.detector.exporting import export_saved_model
+    from rhymes.detector.inference import model_to_inference
+    from rhymes.detector.settings import DataFacts, TrainParams
 
     own = load_section("train", TrainParams, root / "params.yaml")
     params = dataclasses.replace(own, image_size=128)

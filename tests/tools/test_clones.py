@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from formats.errors import InputError
+from rhymes.common.errors import InputError
 from tools.clones import SURROUNDINGS, Clone, list_uncommitted, set_params
 from tools.killing import Kill, at_step, load_step, run_killed
 from tools.reproduce import texts_to_changes
@@ -49,7 +49,7 @@ def clone(source: Path, tmp_path: Path) -> Clone:
 
 
 def test_a_clone_begins_with_nothing_done_and_shares_no_cache(clone: Clone) -> None:
-    from formats.scratch import load_cache_folder
+    from rhymes.versions.scratch import load_cache_folder
 
     assert not (clone.path / "dvc.lock").exists()
     assert load_cache_folder(clone.path / ".dvc") == clone.cache

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from formats.errors import InputError
+from rhymes.common.errors import InputError
 from tools.clones import SURROUNDINGS, Clone
 from tools.compare_models import load_experiments, queue_models
 

@@ -46,8 +46,8 @@ def wait_until_free(*ports: int) -> None:
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A folder with a model to serve."""
-    from formats.model_folder import save_manifest
-    from tests.red_detector import save_red_detector
+    from rhymes.versions.model_folder import save_manifest
+    from tests.support.red_detector import save_red_detector
 
     save_manifest(save_red_detector(tmp_path / 'mo"dèls' / "1"))
     (tmp_path / "models").mkdir()

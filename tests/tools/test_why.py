@@ -13,8 +13,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import ROOT
-from tests.export_project import run
-from tests.hostile_server import picture
+from tests.support.export_project import run
+from tests.support.hostile_server import picture
 from tools import why
 
 
@@ -87,12 +87,12 @@ def test_pictures_that_are_named_by_their_hash(
 
 
 def test_a_module_is_named_with_its_lines(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = copy / "formats/splits.py"
+    path = copy / "rhymes/coco/splits.py"
     path.write_text(path.read_text() + "\n# One\n# Two\n")
     out = ask("coco", capsys=capsys)
-    assert "  - module formats/splits.py: +3 -0 lines\n" in out
-    (copy / "formats/geometry.py").unlink()
-    assert "  - module formats/geometry.py is missing\n" in ask("coco", capsys=capsys)
+    assert "  - module rhymes/coco/splits.py: +3 -0 lines\n" in out
+    (copy / "rhymes/export/geometry.py").unlink()
+    assert "  - module rhymes/export/geometry.py is missing\n" in ask("coco", capsys=capsys)
 
 
 def test_what_upstream_would_run_first(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +123,7 @@ def test_dvc_yaml_itself(copy: Path, capsys: pytest.CaptureFixture[str]) -> None
     value = json.loads((copy / "dvc.yaml").read_text())
     stage = value["stages"]["coco"]
     stage["cmd"] = "python -X dev -m stages.coco"
-    stage["deps"] = [dep for dep in stage["deps"] if dep != "formats/table.py"] + ["README"]
+    stage["deps"] = [dep for dep in stage["deps"] if dep != "rhymes/export/table.py"] + ["README"]
     stage["outs"].append("reports/coco")
     (copy / "README").write_text("x")
     (copy / "dvc.yaml").write_text(json.dumps(value))
@@ -131,7 +131,7 @@ def test_dvc_yaml_itself(copy: Path, capsys: pytest.CaptureFixture[str]) -> None
     for line in (
         "command: python -m stages.coco -> python -X dev -m stages.coco",
         "dependency README is new in dvc.yaml",
-        "module formats/table.py is no dependency any more",
+        "module rhymes/export/table.py is no dependency any more",
         "output reports/coco is new in dvc.yaml",
     ):
         assert f"  - {line}\n" in out
@@ -155,7 +155,7 @@ def test_a_running_dvc_is_not_waited_for(copy: Path, capsys: pytest.CaptureFixtu
 
 def test_as_dvc_itself_says(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change_params("coco", seed=2, test_fraction=0.2)
-    (copy / "formats/table.py").write_text("# nothing\n")
+    (copy / "rhymes/export/table.py").write_text("# nothing\n")
     shutil.rmtree(copy / "data/images")
     (copy / "data/raw/1.jpg").write_bytes(picture(99))
     status = json.loads(run(copy, "dvc", "status", "--json"))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from formats.dotted import flatten
-from formats.dvc_lock import LockedStage
+from rhymes.common.dotted import flatten
+from rhymes.versions.dvc import LockedStage
 from tools.reasons.pipeline import MISSING
 
 

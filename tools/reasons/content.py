@@ -10,17 +10,17 @@ from pathlib import Path
 from dulwich.objects import Commit
 from dulwich.repo import Repo
 
-from formats.dvc_lock import (
+from rhymes.coco.picture_name import image_to_name
+from rhymes.common.errors import InputError
+from rhymes.export.image_index import load_image_index
+from rhymes.versions.dvc import (
     Lock,
     files_to_md5,
     find_output,
     load_folder_files,
     object_path,
 )
-from formats.errors import InputError
-from formats.image_index import load_image_index
-from formats.picture_name import image_to_name
-from formats.revisions import load_blob
+from rhymes.versions.git import load_blob
 from tools.reasons.pipeline import Pipeline, is_below
 
 _INDEX = "data/export/index.csv"

@@ -15,10 +15,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from formats.dotted import flatten
-from formats.dvc_lock import LockedStage, file_to_md5, files_to_md5
-from formats.errors import InputError
-from formats.params import PARAMS_FILE, load_params
+from rhymes.common.dotted import flatten
+from rhymes.common.errors import InputError
+from rhymes.common.params import PARAMS_FILE, load_params
+from rhymes.versions.dvc import LockedStage, file_to_md5, files_to_md5
 
 MISSING = ""
 """Stands for the md5 of what is not there."""

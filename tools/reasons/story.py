@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from formats.dvc_lock import LockedStage
+from rhymes.versions.dvc import LockedStage
 from tools.reasons.changes import Change, Kind, compare_inputs, compare_outputs
 from tools.reasons.content import Contents, compare_folders, count_lines, name_files
 from tools.reasons.pipeline import MISSING, Pipeline

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from serving.answering.admission import Gate
-from serving.wire.status import WireError
+from rhymes.serving.answering.admission import Gate
+from rhymes.wire.status import WireError
 
 
 def test_no_more_than_allowed_run_at_once() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import grpc
 import pytest
 
-from serving.answering.classification import classify, multi_inference, regress
-from serving.wire import messages
-from serving.wire.status import WireError
+from rhymes.serving.answering.classification import classify, multi_inference, regress
+from rhymes.wire import messages
+from rhymes.wire.status import WireError
 from tests.serving.fake_models import (
     FakeManager,
     FakeServable,

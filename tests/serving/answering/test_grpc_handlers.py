@@ -12,11 +12,11 @@ from typing import Any
 import grpc
 import pytest
 
-from serving.answering.grpc_handlers import Handlers
-from serving.answering.limits import Limits
-from serving.answering.service import Service
-from serving.wire import messages
-from serving.wire.codec import array_to_tensor
+from rhymes.serving.answering.grpc_handlers import Handlers
+from rhymes.serving.answering.limits import Limits
+from rhymes.serving.answering.service import Service
+from rhymes.wire import messages
+from rhymes.wire.codec import array_to_tensor
 from tests.serving.fake_models import Blocker, FakeManager, FakeServable, detector_signatures
 
 Code = grpc.StatusCode

@@ -6,11 +6,11 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.answering.limits import Limits
-from serving.answering.prediction import metadata, predict, status
-from serving.wire import messages
-from serving.wire.codec import array_to_tensor, tensor_to_array
-from serving.wire.status import WireError
+from rhymes.serving.answering.limits import Limits
+from rhymes.serving.answering.prediction import metadata, predict, status
+from rhymes.wire import messages
+from rhymes.wire.codec import array_to_tensor, tensor_to_array
+from rhymes.wire.status import WireError
 from tests.serving.fake_models import (
     FakeManager,
     FakeServable,

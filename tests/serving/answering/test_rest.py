@@ -15,15 +15,15 @@ import httpx
 import numpy as np
 import pytest
 
-from formats.errors import InputError
-from serving.answering import rest, rest_server
-from serving.answering.limits import Limits
-from serving.answering.rest import RestApp
-from serving.answering.rest_server import RestServer
-from serving.answering.service import Service
-from serving.wire.status import WireError
-from tests.hostile_server import png_bomb
+from rhymes.common.errors import InputError
+from rhymes.serving.answering import rest, rest_server
+from rhymes.serving.answering.limits import Limits
+from rhymes.serving.answering.rest import RestApp
+from rhymes.serving.answering.rest_server import RestServer
+from rhymes.serving.answering.service import Service
+from rhymes.wire.status import WireError
 from tests.serving.fake_models import Blocker, FakeManager, FakeServable, detector_signatures
+from tests.support.hostile_server import png_bomb
 
 SECONDS = 20.0
 PREDICT = "/v1/models/detector:predict"

@@ -9,8 +9,8 @@ import numpy as np
 import orjson
 import pytest
 
-from serving.answering.rest_json import body_to_document, document_to_arrays, outputs_to_json
-from serving.wire.status import WireError
+from rhymes.serving.answering.rest_json import body_to_document, document_to_arrays, outputs_to_json
+from rhymes.wire.status import WireError
 from tests.serving.fake_models import make_signature
 
 PICTURE = bytes(range(256))

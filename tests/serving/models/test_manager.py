@@ -11,12 +11,12 @@ from typing import Any
 import grpc
 import pytest
 
-from serving.models.manager import ModelManager
-from serving.models.model_config import All, Latest, ModelConfig, Specific
-from serving.models.served_model import ENDED_LIMIT
-from serving.wire.messages import ModelSpec, ModelVersionStatus
-from serving.wire.status import WireError
-from tests.serving.version_folders import (
+from rhymes.serving.models.manager import ModelManager
+from rhymes.serving.models.model_config import All, Latest, ModelConfig, Specific
+from rhymes.serving.models.served_model import ENDED_LIMIT
+from rhymes.wire.messages import ModelSpec, ModelVersionStatus
+from rhymes.wire.status import WireError
+from tests.support.version_folders import (
     TIMEOUT,
     WEIGHTS,
     FakeLoader,
@@ -205,7 +205,7 @@ def test_a_missing_base_path_is_logged_once(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     served.base.rmdir()
-    with caplog.at_level(logging.WARNING, "serving"):
+    with caplog.at_level(logging.WARNING, "rhymes.serving"):
         served.start()
         served.poll(3)
     [record] = caplog.records

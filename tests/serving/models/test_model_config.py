@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 import pytest
 
-from serving.models.model_config import (
+from rhymes.serving.models.model_config import (
     All,
     Latest,
     ModelConfig,
@@ -15,8 +15,8 @@ from serving.models.model_config import (
     message_to_model_configs,
     text_to_model_configs,
 )
-from serving.wire.messages import ModelServerConfig
-from serving.wire.status import WireError
+from rhymes.wire.messages import ModelServerConfig
+from rhymes.wire.status import WireError
 
 
 def make_text(settings: str) -> str:

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from serving.models.polling import Poller
-from tests.serving.version_folders import TIMEOUT
+from rhymes.serving.models.polling import Poller
+from tests.support.version_folders import TIMEOUT
 
 
 def test_it_goes_on_after_an_error_until_it_is_stopped() -> None:
@@ -31,7 +31,7 @@ def test_it_goes_on_after_an_error_until_it_is_stopped() -> None:
 def test_without_an_interval_it_ends_when_it_is_done_and_can_begin_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("serving.models.polling._ONCE_SECONDS", 0.001)
+    monkeypatch.setattr("rhymes.serving.models.polling._ONCE_SECONDS", 0.001)
     calls: list[int] = []
     poller = Poller(lambda: calls.append(1), 0, lambda: len(calls) % 3 == 0)
     for expected in (3, 6):

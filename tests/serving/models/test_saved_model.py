@@ -13,11 +13,11 @@ import numpy as np
 import psutil
 import pytest
 
-from formats.model_folder import save_manifest
-from serving.models.manager import ModelManager
-from serving.wire.messages import ModelSpec, ModelVersionStatus
-from serving.wire.status import WireError
-from tests.serving.version_folders import TIMEOUT, WEIGHTS, make_config
+from rhymes.serving.models.manager import ModelManager
+from rhymes.versions.model_folder import save_manifest
+from rhymes.wire.messages import ModelSpec, ModelVersionStatus
+from rhymes.wire.status import WireError
+from tests.support.version_folders import TIMEOUT, WEIGHTS, make_config
 
 pytestmark = pytest.mark.tf
 
@@ -26,7 +26,7 @@ OUTPUTS = ["detection_boxes", "detection_classes", "detection_masks", "detection
 
 @pytest.fixture(scope="module")
 def red_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tests.red_detector import save_red_detector
+    from tests.support.red_detector import save_red_detector
 
     return save_red_detector(tmp_path_factory.mktemp("red") / "1")
 
@@ -37,7 +37,7 @@ def red(red_folder: Path) -> Any:
 
 
 def load(folder: Path) -> Any:
-    from serving.models.saved_model import load_servable
+    from rhymes.serving.models.saved_model import load_servable
 
     return load_servable(folder)
 
@@ -72,7 +72,7 @@ def weighty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def encode(*objects: tuple[int, list[int]]) -> bytes:
-    from tests.red_detector import draw_picture
+    from tests.support.red_detector import draw_picture
 
     file = io.BytesIO()
     draw_picture(*objects).save(file, "PNG")

@@ -5,12 +5,12 @@ from typing import Any
 import grpc
 import pytest
 
-from serving.models.handles import Acquired, Handle
-from serving.models.served_version import Failure, ServedVersion
-from serving.models.version_folder import FileStamp, NotWhole, Whole
-from serving.wire.messages import ModelVersionStatus
-from serving.wire.status import WireError
-from tests.serving.version_folders import FakeServable
+from rhymes.serving.models.handles import Acquired, Handle
+from rhymes.serving.models.served_version import Failure, ServedVersion
+from rhymes.serving.models.version_folder import FileStamp, NotWhole, Whole
+from rhymes.wire.messages import ModelVersionStatus
+from rhymes.wire.status import WireError
+from tests.support.version_folders import FakeServable
 
 NOW = 100.0
 STAMPS = (FileStamp("saved_model.pb", 1, 2, 3, 4),)

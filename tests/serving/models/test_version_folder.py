@@ -9,16 +9,16 @@ from pathlib import Path
 import grpc
 import pytest
 
-from formats import model_folder
-from formats.model_folder import MANIFEST_FILE, save_manifest
-from serving.models.version_folder import (
+from rhymes.serving.models.version_folder import (
     STILL_POLLS,
     FolderWatch,
     NotWhole,
     Whole,
     folder_to_fingerprint,
 )
-from tests.serving.version_folders import WEIGHTS, save_version
+from rhymes.versions import model_folder
+from rhymes.versions.model_folder import MANIFEST_FILE, save_manifest
+from tests.support.version_folders import WEIGHTS, save_version
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_the_same_files_are_hashed_once(folder: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(model_folder, "file_to_sha256", count)
     # A file that was written a moment ago is hashed again: another write may leave its times.
-    monkeypatch.setattr("serving.models.version_folder._STAMP_SECONDS", -1)
+    monkeypatch.setattr("rhymes.serving.models.version_folder._STAMP_SECONDS", -1)
     watch = FolderWatch(folder)
     for _ in range(5):
         assert isinstance(watch.poll(), Whole)
@@ -124,7 +124,7 @@ def test_the_same_files_are_hashed_once(folder: Path, monkeypatch: pytest.Monkey
 def test_other_bytes_of_the_same_size_and_time_are_noticed(
     folder: Path, is_replaced: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.models.version_folder._STAMP_SECONDS", -1)
+    monkeypatch.setattr("rhymes.serving.models.version_folder._STAMP_SECONDS", -1)
     path, watch = folder / WEIGHTS, FolderWatch(folder)
     found = path.stat()
     assert isinstance(watch.poll(), Whole)
@@ -143,7 +143,7 @@ def test_a_file_just_written_is_hashed_again(folder: Path, monkeypatch: pytest.M
     (folder / WEIGHTS).write_bytes(b"x" * (folder / WEIGHTS).stat().st_size)
     # As if both writes had come in one tick of the clock.
     monkeypatch.setattr(
-        "serving.models.version_folder.folder_to_fingerprint", lambda _: fingerprint
+        "rhymes.serving.models.version_folder.folder_to_fingerprint", lambda _: fingerprint
     )
     assert isinstance(watch.poll(), NotWhole)
 

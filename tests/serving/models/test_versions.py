@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from serving.models.model_config import All, Latest, Specific
-from serving.models.version_folder import Whole
-from serving.models.versions import BasePathWatch, choose_versions, list_versions
-from tests.serving.version_folders import make_config, save_version
+from rhymes.serving.models.model_config import All, Latest, Specific
+from rhymes.serving.models.version_folder import Whole
+from rhymes.serving.models.versions import BasePathWatch, choose_versions, list_versions
+from tests.support.version_folders import make_config, save_version
 
 DUPLICATE = (
     "Duplicate version directories detected. Version 1 will be loaded from {}, {} will be ignored."
@@ -68,7 +68,7 @@ def test_trouble_is_logged_when_it_is_new(tmp_path: Path, caplog: pytest.LogCapt
         f"No versions of servable m found under base path {tmp_path}. Did you forget to name your "
         "leaf directory as a number (eg. '/1/')?"
     )
-    with caplog.at_level(logging.WARNING, "serving"):
+    with caplog.at_level(logging.WARNING, "rhymes.serving"):
         assert watch.poll(config) == {}
         watch.poll(config)
     assert [record.message for record in caplog.records] == [
@@ -78,7 +78,7 @@ def test_trouble_is_logged_when_it_is_new(tmp_path: Path, caplog: pytest.LogCapt
     ]
     caplog.clear()
     save_version(tmp_path, 2)
-    with caplog.at_level(logging.WARNING, "serving"):
+    with caplog.at_level(logging.WARNING, "rhymes.serving"):
         found = watch.poll(config)
         assert found is not None
         assert isinstance(found[2].found, Whole)
@@ -90,7 +90,7 @@ def test_trouble_is_logged_when_it_is_new(tmp_path: Path, caplog: pytest.LogCapt
 def test_a_base_path_that_is_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "model"
     path.write_bytes(b"")
-    with caplog.at_level(logging.WARNING, "serving"):
+    with caplog.at_level(logging.WARNING, "rhymes.serving"):
         assert BasePathWatch().poll(make_config(path)) is None
     assert f"Could not find base path {path} for servable m with error" in caplog.text
     assert "Not a directory" in caplog.text

@@ -6,12 +6,12 @@ from typing import Any
 import grpc
 import pytest
 
-from formats.model_folder import WARMUP_FILE
-from formats.tfrecord import save_tfrecord
-from serving.models.warmup import MAX_RECORDS, replay_warmup
-from serving.wire.messages import PredictionLog
-from serving.wire.status import WireError
-from tests.serving.version_folders import FakeServable
+from rhymes.coco.tfrecord import save_tfrecord
+from rhymes.serving.models.warmup import MAX_RECORDS, replay_warmup
+from rhymes.versions.model_folder import WARMUP_FILE
+from rhymes.wire.messages import PredictionLog
+from rhymes.wire.status import WireError
+from tests.support.version_folders import FakeServable
 
 
 def make_record(signature: str = "serving_default") -> bytes:

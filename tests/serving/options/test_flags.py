@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from formats.errors import InputError
-from serving.options.command_line import arguments_to_options
-from serving.options.flags import NOT_IMPLEMENTED, ServerOptions
+from rhymes.common.errors import InputError
+from rhymes.serving.options.command_line import arguments_to_options
+from rhymes.serving.options.flags import NOT_IMPLEMENTED, ServerOptions
 
 PATH = Path("models/detector")
 PLAIN = ServerOptions(model_base_path=PATH)

@@ -1,0 +1,1 @@
+"""COCO files, label maps, splits, the conversion of an export, and TFRecords."""

@@ -1,0 +1,226 @@
+"""A fetched Rhymes export -> COCO files, label map, split assignment and report.
+
+The CSV is read once, as a stream: what a row holds goes to a spool on the disk, and comes back
+image by image when the splits are known. Memory holds some hundred bytes an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from re import Pattern
+
+from tqdm import tqdm
+
+from rhymes.coco.conversion_report import save_report
+from rhymes.coco.conversion_spool import AnnotationSpool, annotation_spool
+from rhymes.coco.conversion_tally import Tally
+from rhymes.coco.conversion_warnings import ExportImage, conversion_to_warnings, why_nothing_is_left
+from rhymes.coco.files import CocoAnnotation, CocoImage, names_to_categories, save_coco
+from rhymes.coco.label_map import save_label_map, save_labels
+from rhymes.coco.splits import SPLITS, Assignment, assign_splits, load_pins, save_pins
+from rhymes.common.csv import load_columns, load_rows
+from rhymes.common.errors import InputError
+from rhymes.export.categories import LabelMatcher, load_categories
+from rhymes.export.image_index import IndexedImage, load_image_index
+from rhymes.export.rhymes import (
+    ANNOTATION_COLUMN,
+    Annotation,
+    Reason,
+    cell_to_items,
+    item_to_annotation,
+    item_to_label,
+)
+from rhymes.export.table import image_column
+
+
+@dataclass(frozen=True)
+class ConversionOptions:
+    """How labels are matched and images split; params.yaml's section `coco` has more words.
+
+    Attributes:
+        seed: of the split.
+        fractions: of the images, for train, val and test.
+        pattern: finds an image's group in its name.
+        separator: ends the part of a label that names its class.
+    """
+
+    seed: int
+    fractions: tuple[float, float, float]
+    pattern: Pattern[str] | None = None
+    separator: str | None = None
+
+
+def convert_export(export: Path, pins: Path, folder: Path, options: ConversionOptions) -> Tally:
+    """Convert an export.
+
+    Args:
+        export: the folder with annotations.csv, categories.csv and index.csv.
+        pins: the splits.csv that wins over everything.
+        folder: gets train.json, val.json, test.json, label_map.pbtxt, labels.txt, splits.csv (the
+            full assignment), report.json and report.md.
+        options: see there.
+
+    Returns:
+        The counts, as the reports have them.
+
+    Raises:
+        InputError: a file cannot be read, or no object is left; then the reports say why.
+    """
+    categories = load_categories(export / "categories.csv")
+    matcher = LabelMatcher(categories.names, options.separator)
+    pinned = load_pins(pins)
+    tally = Tally(categories.names, warnings=list(categories.warnings))
+    folder.mkdir(parents=True, exist_ok=True)
+    with annotation_spool(folder) as spool:
+        images = _Reader(export, matcher, tally, spool).read()
+        if not any(image.class_ids for image in images):
+            save_report(folder, tally)
+            raise InputError(why_nothing_is_left(tally))
+        assignment = assign_splits(images, options.fractions, options.seed, options.pattern, pinned)
+        _write_splits(folder, images, assignment, tally, spool)
+    tally.check()
+    save_label_map(folder / "label_map.pbtxt", categories.names)
+    save_labels(folder / "labels.txt", categories.names)
+    save_pins(folder / "splits.csv", assignment.pins)
+    tally.groups = assignment.groups
+    tally.warnings += conversion_to_warnings(
+        tally, matcher, images, assignment.missing, options.fractions
+    )
+    save_report(folder, tally)
+    return tally
+
+
+def _load_image_column(path: Path) -> str:
+    columns = load_columns(path)
+    try:
+        return image_column(columns)
+    except InputError as error:
+        raise InputError(f"{path}: row 1: {error}") from None
+
+
+class _Reader:
+    """Reads the annotations CSV; rows of one image become one image."""
+
+    def __init__(
+        self, export: Path, matcher: LabelMatcher, tally: Tally, spool: AnnotationSpool
+    ) -> None:
+        self._path = export / "annotations.csv"
+        self._column = _load_image_column(self._path)
+        self._index = load_image_index(export / "index.csv")
+        self._matcher = matcher
+        self._tally = tally
+        self._spool = spool
+        self._images: dict[str, ExportImage] = {}
+
+    def read(self) -> list[ExportImage]:
+        """Return the images of all rows that are kept, in order of first appearance."""
+        rows = load_rows(self._path, [ANNOTATION_COLUMN])
+        for row in tqdm(rows, desc="read", unit=" rows", disable=None, leave=False):
+            self._tally.rows_read += 1
+            source = row.cells[self._column]
+            items = cell_to_items(row.cells[ANNOTATION_COLUMN])
+            if isinstance(items, Reason):
+                self._tally.drop(items, row.number)
+            elif (file := self._file(source, row.number)) is None:
+                self._tally.drop(Reason.IMAGE_FAILED, row.number)
+            else:
+                self._tally.rows_kept += 1
+                # The index's own copy of the name, so that only one is held.
+                image = self._images.setdefault(file.source, ExportImage(*file))
+                self._read_items(items, row.number, image)
+        return list(self._images.values())
+
+    def _file(self, source: str, row: int) -> IndexedImage | None:
+        if source in self._index:
+            return self._index[source]
+        raise InputError(
+            f"{self._path}: row {row}: image '{source}' is not in index.csv; "
+            "the two do not belong together: run the stage fetch again"
+        )
+
+    def _read_items(self, items: Sequence[object], row: int, image: ExportImage) -> None:
+        annotations: list[Annotation] = []
+        for item in items:
+            self._tally.items_read += 1
+            read = item_to_annotation(item, self._matcher, image.width, image.height)
+            if isinstance(read, Annotation):
+                annotations.append(read)
+                continue
+            self._tally.drop(read, row)
+            if read is Reason.UNKNOWN_LABEL and isinstance(item, Mapping):
+                self._tally.see_unknown(item_to_label(item) or "")
+            elif read is not Reason.NULL_ITEM:
+                image.broken = True
+        image.rows += ((row, self._spool.append(annotations)),)
+        found = {annotation.class_id for annotation in annotations}
+        image.class_ids = tuple(sorted(found.union(image.class_ids)))
+
+
+def _write_splits(
+    folder: Path,
+    images: Sequence[ExportImage],
+    assignment: Assignment,
+    tally: Tally,
+    spool: AnnotationSpool,
+) -> None:
+    """Write a COCO file a split; image and annotation ids go on from one file to the next."""
+    categories = names_to_categories(tally.names)
+    image_id = 0
+    for number, split in enumerate(SPLITS):
+        chosen = [image for image, s in zip(images, assignment.splits, strict=True) if s == number]
+        numbered = list(enumerate(chosen, start=image_id + 1))
+        tally.images[split] = len(chosen)
+        tally.empty_images[split] = sum(not image.class_ids for image in chosen)
+        save_coco(
+            folder / f"{split}.json",
+            f"Rhymes export, {split} split",
+            categories,
+            (_image_to_coco(image, image_id) for image_id, image in numbered),
+            _annotations_to_coco(numbered, split, tally, spool),
+        )
+        image_id += len(chosen)
+
+
+def _image_to_coco(image: ExportImage, image_id: int) -> CocoImage:
+    return {
+        "id": image_id,
+        "file_name": f"{image.sha256}.jpg",
+        "width": image.width,
+        "height": image.height,
+        "source": image.source,
+    }
+
+
+def _annotations_to_coco(
+    images: Sequence[tuple[int, ExportImage]], split: str, tally: Tally, spool: AnnotationSpool
+) -> Iterator[CocoAnnotation]:
+    """Yield a split's annotations and count them; of exact duplicates on an image only one."""
+    for image_id, image in tqdm(images, desc=split, unit=" images", disable=None, leave=False):
+        seen: set[Annotation] = set()
+        for row, position in image.rows:
+            for annotation in spool.read(position):
+                if annotation in seen:
+                    tally.drop(Reason.DUPLICATE_ITEM, row)
+                    continue
+                seen.add(annotation)
+                tally.items_kept += 1
+                tally.items_clipped += annotation.shape.clipped
+                tally.classes[split][annotation.class_id] += 1
+                yield _annotation_to_coco(annotation, tally.items_kept, image_id)
+
+
+def _annotation_to_coco(annotation: Annotation, number: int, image_id: int) -> CocoAnnotation:
+    shape = annotation.shape
+    record: CocoAnnotation = {
+        "id": number,
+        "image_id": image_id,
+        "category_id": annotation.class_id,
+        "bbox": list(shape.bbox),
+        "area": shape.area,
+        "iscrowd": 0,
+    }
+    if shape.rings:
+        record["segmentation"] = [list(ring) for ring in shape.rings]
+    return record

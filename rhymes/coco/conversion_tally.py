@@ -1,0 +1,121 @@
+"""What a conversion read, kept and dropped, counted by reason."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rhymes.coco.splits import SPLITS
+from rhymes.common.errors import InputError
+from rhymes.export.rhymes import ITEM_REASONS, ROW_REASONS, Reason
+
+# Dropping these loses nothing: training on a subset of the classes is a use.
+_HARMLESS = (Reason.UNKNOWN_LABEL, Reason.DUPLICATE_ITEM)
+_LOST_ROWS = (Reason.BAD_CELL, Reason.IMAGE_FAILED)
+
+_LISTED = 10
+_MOST_LABELS = 1000
+
+
+@dataclass
+class Tally:
+    """Counts while rows are read and images written.
+
+    Attributes:
+        rows_read: records of the CSV.
+        rows_kept: rows whose image is in the COCO files.
+        items_read: entries of the kept rows' `identifications`.
+        items_kept: annotations in the COCO files.
+        items_clipped: those of them that left the image and were cut.
+        dropped: how many rows or items each reason took.
+        rows: for each reason the rows concerned, as a spreadsheet numbers them.
+        unknown_labels: how often each was met, of the first 1,000.
+        classes: split -> for each class id, how many annotations (place 0 is unused).
+        images: split -> how many images.
+        empty_images: split -> how many of them have no object.
+        groups: split -> how many groups of images.
+        warnings: sentences.
+    """
+
+    names: tuple[str, ...]
+    rows_read: int = 0
+    rows_kept: int = 0
+    items_read: int = 0
+    items_kept: int = 0
+    items_clipped: int = 0
+    dropped: Counter[Reason] = field(default_factory=Counter)
+    rows: dict[Reason, array[int]] = field(default_factory=lambda: {r: array("q") for r in Reason})
+    unknown_labels: Counter[str] = field(default_factory=Counter)
+    classes: dict[str, list[int]] = field(init=False)
+    images: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
+    empty_images: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
+    groups: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
+    warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.classes = {split: [0] * (len(self.names) + 1) for split in SPLITS}
+
+    def drop(self, reason: Reason, row: int) -> None:
+        """Count a row, or an item of a row, that is not in the training data."""
+        self.dropped[reason] += 1
+        rows = self.rows[reason]
+        if not rows or rows[-1] != row:
+            rows.append(row)
+
+    def see_unknown(self, label: str) -> None:
+        """Remember a label that is no class."""
+        # A label may be megabytes of anything, half a surrogate pair included.
+        short = label.strip()[:80].encode("utf-8", "replace").decode("utf-8")
+        if short in self.unknown_labels or len(self.unknown_labels) < _MOST_LABELS:
+            self.unknown_labels[short] += 1
+
+    def check(self) -> None:
+        """Make sure that all that was read is kept or counted; a failure is a fault of ours."""
+        rows = sum(self.dropped[reason] for reason in ROW_REASONS)
+        items = sum(self.dropped[reason] for reason in ITEM_REASONS)
+        kept = sum(map(sum, self.classes.values()))
+        if (self.rows_read, self.items_read, kept) != (
+            self.rows_kept + rows, self.items_kept + items, self.items_kept,
+        ):  # fmt: skip
+            raise RuntimeError(f"the conversion's counts do not add up: {self}")
+
+    def check_losses(self, max_dropped_fraction: float, report: Path) -> None:
+        """Refuse a conversion that loses more than a fraction of its rows or objects.
+
+        Rows count as lost when their cell or image is bad; objects by all reasons but an unknown
+        label and being a duplicate, of which nothing is lost.
+
+        Raises:
+            InputError: with the counts by reason and the first rows of each.
+        """
+        lost = tuple(reason for reason in ITEM_REASONS if reason not in _HARMLESS)
+        wanted = self.items_read - sum(self.dropped[reason] for reason in _HARMLESS)
+        for what, reasons, read in (
+            ("rows", _LOST_ROWS, self.rows_read),
+            ("objects", lost, wanted),
+        ):
+            count = sum(self.dropped[reason] for reason in reasons)
+            if count > max_dropped_fraction * read:
+                raise InputError(
+                    f"{count} of {read} {what} cannot be used, more than "
+                    f"coco.max_dropped_fraction = {max_dropped_fraction:g} allows:\n"
+                    + "\n".join(self.reason_lines(reasons))
+                    + f"\nMend them in the export, or raise coco.max_dropped_fraction to "
+                    f"{math.ceil(1000 * count / read) / 1000:g}; {report} lists all rows."
+                )
+
+    def reason_lines(self, reasons: Sequence[Reason]) -> Iterator[str]:
+        """Yield a line for each of `reasons` that dropped something: count and first rows."""
+        for reason in reasons:
+            if self.dropped[reason]:
+                yield f"  {reason}: {self.dropped[reason]}, {self.first_rows(reason)}"
+
+    def first_rows(self, reason: Reason) -> str:
+        """Return "rows 2, 7" for a reason that dropped something, else an empty text."""
+        rows = sorted(set(self.rows[reason]))
+        more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
+        return f"rows {', '.join(map(str, rows[:_LISTED]))}{more}" if rows else ""

@@ -1,0 +1,1 @@
+"""What all packages share: errors, strict parameters, files written aside, CSV."""

@@ -1,0 +1,120 @@
+"""CSV files -> rows of text, read as a stream, with the row's number in each error."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rhymes.common.errors import InputError
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection")."""
+
+# An annotation cell holds all objects of an image; csv's own limit is 131,072 characters.
+csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record of a CSV file.
+
+    Attributes:
+        number: as a spreadsheet shows it: the header is row 1, the first record row 2. A quoted
+            cell of several lines is still one row; a blank line counts as a row.
+        cells: the column's name -> the cell's text, in the header's order, nothing stripped.
+    """
+
+    number: int
+    cells: dict[str, str]
+
+
+def load_rows(path: Path, required: Sequence[str] = ()) -> Iterator[Row]:
+    """Yield the records of a comma-separated UTF-8 file (RFC 4180, byte order mark optional).
+
+    Blank lines are passed over. Cells may be of any length.
+
+    Args:
+        path: the CSV file; its first row names the columns.
+        required: columns that the header must have.
+
+    Raises:
+        InputError: naming the file and the row: no such file, empty, not UTF-8, a NUL byte, broken
+            quotes, a missing or doubled column, a row with more or fewer cells than the header.
+    """
+    records = _records(path)
+    columns = _header(path, records)
+    if missing := [name for name in required if name not in columns]:
+        raise InputError(
+            f"{path}: row 1: column {names_to_text(missing)} is missing; "
+            f"the header has {names_to_text(columns)}"
+        )
+    for number, record in records:
+        if not record:
+            continue
+        if len(record) != len(columns):
+            raise InputError(
+                f"{path}: row {number}: {len(record)} cells, but the header has {len(columns)} "
+                f"({names_to_text(columns)}); is a comma or a quote in a cell not quoted?"
+            )
+        yield Row(number, dict(zip(columns, record, strict=True)))
+
+
+def load_columns(path: Path) -> list[str]:
+    """Return the names in a CSV file's header; errors as `load_rows`."""
+    return _header(path, _records(path))
+
+
+def _header(path: Path, records: Iterator[tuple[int, list[str]]]) -> list[str]:
+    _, columns = next(records, (1, []))
+    if not columns:
+        raise InputError(f"{path}: row 1: no header; the first row must name the columns")
+    if doubled := sorted({name for name in columns if columns.count(name) > 1}):
+        raise InputError(
+            f"{path}: row 1: column {names_to_text(doubled)} stands twice in the header"
+        )
+    return columns
+
+
+def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield (row number, cells); a blank line has no cells."""
+    # A FIFO or a device would block or never end.
+    if not path.is_file():
+        found = "not a file" if path.exists() else "not found"
+        raise InputError(f"{path}: {found}")
+    number = 0
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            for record in csv.reader(_checked(file), strict=True):
+                number += 1
+                yield number, record
+    except csv.Error as error:
+        raise InputError(f"{path}: row {number + 1}: not valid CSV: {error}") from None
+    except _BadTextError as error:
+        raise InputError(f"{path}: row {number + 1}: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+class _BadTextError(Exception):
+    """A line that is no text."""
+
+
+def _checked(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        # Bytes that are not UTF-8 arrive as lone surrogates, which have no encoding: found line by
+        # line, they get a row number, which an error of a buffered decoder would not have.
+        try:
+            line.encode("utf-8")
+        except UnicodeEncodeError:
+            raise _BadTextError("not UTF-8; save the file as 'CSV UTF-8'") from None
+        if "\0" in line:
+            raise _BadTextError("a NUL byte; is this a text file?")
+        yield line
+
+
+def names_to_text(names: Iterable[str]) -> str:
+    """Quote names for a message, parted by commas."""
+    return ", ".join(repr(name) for name in names)

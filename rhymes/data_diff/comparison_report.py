@@ -1,0 +1,232 @@
+"""A comparison of two data versions -> Markdown for people, a mapping for machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rhymes.coco.conversion_report import MEANINGS, rows_to_table, text_to_cell
+from rhymes.coco.splits import SPLITS
+from rhymes.data_diff.class_counts import ClassCounts
+from rhymes.data_diff.comparison_findings import comparison_to_findings, dropped_counts
+from rhymes.data_diff.data_comparison import Comparison, split_counts
+from rhymes.data_diff.image_labels import ImageLabels
+from rhymes.data_diff.label_changes import LabelChanges
+from rhymes.export.rhymes import Reason
+from rhymes.versions.data_version import DataVersion
+
+_LISTED = 10
+
+
+def comparison_to_markdown(old: DataVersion, new: DataVersion, comparison: Comparison) -> str:
+    """Return the report: first what needs a look, then tables, then names of pictures."""
+    findings = [f"- {text_to_cell(each)}" for each in comparison_to_findings(old, new, comparison)]
+    parts = [
+        f"# Data: from {text_to_cell(old.name)} to {text_to_cell(new.name)}\n",
+        _summary(comparison),
+    ]
+    for title, body in (
+        ("To look at", "\n".join(findings)),
+        ("Images of each split", _splits_table(comparison)),
+        ("Objects of each class", _classes_table(comparison)),
+        ("Objects of each class in each split", _class_splits_table(comparison)),
+        ("Relabelled objects", _relabelled_table(comparison)),
+        ("What the conversion dropped", _drops_table(old, new)),
+        ("Pictures", "\n".join(_picture_lines(comparison))),
+    ):
+        if body:
+            parts.append(f"\n## {title}\n\n{body}")
+    return "\n".join(parts) + "\n"
+
+
+def comparison_to_value(
+    old: DataVersion, new: DataVersion, comparison: Comparison
+) -> dict[str, Any]:
+    """Return the whole comparison as JSON can hold it: nothing is shortened."""
+    pairs = comparison.images.pairs
+    return {
+        "old": old.name,
+        "new": new.name,
+        "findings": list(comparison_to_findings(old, new, comparison)),
+        "splits": split_counts(comparison),
+        "classes": {n: _counts_to_value(each) for n, each in comparison.classes.items()},
+        "class_changes": [each._asdict() for each in comparison.class_changes],
+        "moved_ids": {name: list(ids) for name, ids in comparison.moved_ids.items()},
+        "relabelled": [
+            {"from": before, "to": after, "objects": each.objects, "images": each.images}
+            for (before, after), each in comparison.relabelled.items()
+        ],
+        "dropped": {"old": dropped_counts(old), "new": dropped_counts(new)},
+        "images": {
+            "added": [_image_to_value(image) for image in comparison.images.added],
+            "removed": [_image_to_value(image) for image in comparison.images.removed],
+            "wandered": [
+                _image_to_value(p.new) | {"from": p.old.split} for p in pairs if p.has_wandered
+            ],
+            "replaced": [
+                _image_to_value(p.new) | {"from": p.old.file_name} for p in pairs if p.is_replaced
+            ],
+            "renamed": [
+                _image_to_value(p.new) | {"from": p.old.source} for p in pairs if p.is_renamed
+            ],
+            "relabelled": [
+                _image_to_value(pair.new) | _labels_to_value(labels)
+                for pair, labels in comparison.changed()
+            ],
+        },
+    }
+
+
+def _counts_to_value(counts: ClassCounts) -> dict[str, Any]:
+    by_split = {
+        side: {split: getattr(counts, side)[split] for split in SPLITS} for side in ("old", "new")
+    }
+    return vars(counts) | by_split
+
+
+def _image_to_value(image: ImageLabels) -> dict[str, Any]:
+    return {"image": image.source, "file_name": image.file_name, "split": image.split}
+
+
+def _labels_to_value(labels: LabelChanges) -> dict[str, Any]:
+    return {
+        **{name: dict(getattr(labels, name)) for name in ("added", "removed", "redrawn")},
+        "relabelled": [
+            {"from": before, "to": after, "objects": count}
+            for (before, after), count in labels.relabelled.items()
+        ],
+    }
+
+
+def _summary(comparison: Comparison) -> str:
+    images, classes = comparison.images, list(comparison.classes.values())
+    changed = comparison.changed()
+    old, new = (sum(getattr(each, side).total() for each in classes) for side in ("old", "new"))
+    total = {
+        name: sum(getattr(each, name) for each in classes)
+        for name in ("in_added_images", "in_removed_images", "added", "removed", "redrawn")
+    }
+    relabelled = sum(each.objects for each in comparison.relabelled.values())
+    text = (
+        f"- Images: {len(comparison.old.images)} -> {len(comparison.new.images)}: "
+        f"{len(images.added)} added, {len(images.removed)} removed; of those in both "
+        f"{len(changed)} with other objects, {len(comparison.wandered)} in another split.\n"
+        f"- Objects: {old} -> {new}: {total['in_added_images']} on added images, "
+        f"{total['in_removed_images']} on removed ones; on images in both {total['added']} added, "
+        f"{total['removed']} removed, {total['redrawn']} redrawn, {relabelled} relabelled."
+    )
+    if _is_same(comparison):
+        text += "\n- Images, splits, objects and classes are the same."
+    return text
+
+
+def _is_same(comparison: Comparison) -> bool:
+    found = (
+        comparison.images.added, comparison.images.removed, comparison.changed(),
+        comparison.class_changes, comparison.wandered, comparison.replaced, comparison.renamed,
+    )  # fmt: skip
+    return not any(found) and comparison.old.names == comparison.new.names
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    return rows_to_table(header, rows, is_aligned=True)
+
+
+def _counts_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table without the columns that are 0 in every row; "before" and "now" stay."""
+    kept = [
+        place
+        for place, title in enumerate(header)
+        if title in ("before", "now") or any(row[place] != 0 for row in rows)
+    ]
+    return _table([header[place] for place in kept], [[row[p] for p in kept] for row in rows])
+
+
+def _splits_table(comparison: Comparison) -> str:
+    header = ("split", "before", "removed", "to other splits", "from other splits", "added", "now")
+    rows = [(split, *counts.values()) for split, counts in split_counts(comparison).items()]
+    return _counts_table(header, rows)
+
+
+def _classes_table(comparison: Comparison) -> str:
+    header = (
+        "class", "before", "on removed images", "on added images", "removed", "added",
+        "relabelled from", "relabelled to", "now", "redrawn",
+    )  # fmt: skip
+    rows = [
+        (
+            name, each.old.total(), each.in_removed_images, each.in_added_images, each.removed,
+            each.added, each.relabelled_from, each.relabelled_to, each.new.total(), each.redrawn,
+        )
+        for name, each in _titled_classes(comparison)
+    ]  # fmt: skip
+    return _counts_table(header, rows)
+
+
+def _titled_classes(comparison: Comparison) -> Iterator[tuple[str, ClassCounts]]:
+    were = {after: before for before, after in comparison.renames.items()}
+    for name, counts in comparison.classes.items():
+        yield (f"{name} (was {were[name]})" if name in were else name), counts
+
+
+def _class_splits_table(comparison: Comparison) -> str:
+    rows = [
+        (name, *(_change(each.old[split], each.new[split]) for split in SPLITS))
+        for name, each in _titled_classes(comparison)
+    ]
+    return _table(("class", *SPLITS), rows)
+
+
+def _change(before: int, after: int) -> str:
+    return str(after) if before == after else f"{before} -> {after}"
+
+
+def _relabelled_table(comparison: Comparison) -> str:
+    rows = [
+        (before, after, each.objects, each.images)
+        for (before, after), each in comparison.relabelled.items()
+    ]
+    return _table(("from", "to", "objects", "images"), rows) if rows else ""
+
+
+def _drops_table(old: DataVersion, new: DataVersion) -> str:
+    counts = {version.name: dropped_counts(version) for version in (old, new)}
+    if missing := [name for name, found in counts.items() if not found]:
+        return f"Not compared: {' and '.join(map(text_to_cell, missing))} without report.json."
+    before, after = dropped_counts(old), dropped_counts(new)
+    rows = [
+        (f"`{reason}`", before.get(reason, 0), after.get(reason, 0), MEANINGS[reason])
+        for reason in Reason
+        if before.get(reason, 0) or after.get(reason, 0)
+    ]
+    if not rows:
+        return "Nothing, in either version."
+    return _table(("reason", "before", "now", "what it is"), rows)
+
+
+def _picture_lines(comparison: Comparison) -> Iterator[str]:
+    images = comparison.images
+    for title, names in (
+        ("added", [f"{image.name} ({image.split})" for image in images.added]),
+        ("removed", [f"{image.name} ({image.split})" for image in images.removed]),
+        (
+            "in another split",
+            [f"{p.new.name} ({p.old.split} -> {p.new.split})" for p in comparison.wandered],
+        ),
+        (
+            "with other objects",
+            [f"{p.new.name} ({_labels_to_text(each)})" for p, each in comparison.changed()],
+        ),
+    ):
+        if names:
+            more = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+            yield f"- {len(names)} {title}: {text_to_cell(', '.join(names[:_LISTED]))}{more}"
+
+
+def _labels_to_text(labels: LabelChanges) -> str:
+    parts = [f"{count} {before} -> {after}" for (before, after), count in labels.relabelled.items()]
+    for name in ("added", "removed", "redrawn"):
+        counts: Counter[str] = getattr(labels, name)
+        parts += [f"{count} {class_name} {name}" for class_name, count in counts.items()]
+    return "; ".join(parts)

@@ -1,0 +1,208 @@
+"""Two data versions -> what was added, removed, relabelled, by class and by split."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+from rhymes.coco.splits import SPLITS
+from rhymes.data_diff.class_counts import ClassCounts, count_classes
+from rhymes.data_diff.image_labels import VersionLabels
+from rhymes.data_diff.image_pairs import ImagePair, ImagePairing, pair_images
+from rhymes.data_diff.label_changes import LabelChanges, compare_labels
+
+
+class ClassChange(NamedTuple):
+    """A class that is gone while its objects are still there, under other names.
+
+    Attributes:
+        old: Its name.
+        new: The classes that its objects have now.
+        objects: How many, in pictures of both versions.
+        is_rename: Whether the new name is new, and nothing else became it.
+    """
+
+    old: str
+    new: tuple[str, ...]
+    objects: int
+    is_rename: bool
+
+
+class Relabelling(NamedTuple):
+    """How many objects have another class than before, and on how many images."""
+
+    objects: int
+    images: int
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """How a new data version differs from an old one.
+
+    Attributes:
+        old: All of the old version.
+        new: All of the new one.
+        images: Which pictures are the same.
+        labels: For each pair of `images` how its objects changed; a renamed class goes by its new
+            name in both versions.
+        classes: By name, those of the new version first, each in the order of its ids.
+        class_changes: Renamed, merged and divided classes.
+        relabelled: Old and new class -> how many objects; without those of `class_changes`.
+    """
+
+    old: VersionLabels
+    new: VersionLabels
+    images: ImagePairing
+    labels: Sequence[LabelChanges]
+    classes: Mapping[str, ClassCounts]
+    class_changes: Sequence[ClassChange]
+    relabelled: Mapping[tuple[str, str], Relabelling]
+
+    @property
+    def wandered(self) -> list[ImagePair]:
+        """Pictures that are in another split than before."""
+        return [pair for pair in self.images.pairs if pair.has_wandered]
+
+    @property
+    def replaced(self) -> list[ImagePair]:
+        """Pictures of other bytes under the same name."""
+        return [pair for pair in self.images.pairs if pair.is_replaced]
+
+    @property
+    def renamed(self) -> list[ImagePair]:
+        """Pictures of the same bytes under another name."""
+        return [pair for pair in self.images.pairs if pair.is_renamed]
+
+    @property
+    def renames(self) -> dict[str, str]:
+        """Renamed classes: old name -> new name."""
+        return _renames(self.class_changes)
+
+    @property
+    def moved_ids(self) -> dict[str, tuple[int, int]]:
+        """Classes of both versions, or renamed, whose id changed: name -> old and new id."""
+        old = {name: number for number, name in self.old.names.items()}
+        renamed = {after: before for before, after in self.renames.items()}
+        ids = {
+            name: (old[renamed.get(name, name)], number)
+            for number, name in self.new.names.items()
+            if renamed.get(name, name) in old
+        }
+        return {name: pair for name, pair in ids.items() if pair[0] != pair[1]}
+
+    def changed(self) -> list[tuple[ImagePair, LabelChanges]]:
+        """Pictures of which an object changed by more than a class change."""
+        found = []
+        for pair, labels in zip(self.images.pairs, self.labels, strict=True):
+            relabelled = any(classes in self.relabelled for classes in labels.relabelled)
+            if labels.added or labels.removed or labels.redrawn or relabelled:
+                found.append((pair, labels))
+        return found
+
+
+def compare_versions(old: VersionLabels, new: VersionLabels) -> Comparison:
+    """Compare two data versions.
+
+    Args:
+        old: The one before.
+        new: The one after.
+    """
+    images = pair_images(old.images, new.images)
+    labels = _compare_pairs(images, old.names, new.names)
+    class_changes = _find_class_changes(old, new, _add_up(labels).relabelled)
+    names = old.names
+    if renames := _renames(class_changes):
+        names = {number: renames.get(name, name) for number, name in old.names.items()}
+        labels = _compare_pairs(images, names, new.names)
+    return Comparison(
+        old,
+        new,
+        images,
+        labels,
+        count_classes(VersionLabels(names, old.images), new, images, _add_up(labels)),
+        class_changes,
+        _count_relabelled(labels, {each.old for each in class_changes}),
+    )
+
+
+def _renames(changes: Sequence[ClassChange]) -> dict[str, str]:
+    return {each.old: each.new[0] for each in changes if each.is_rename}
+
+
+def _compare_pairs(
+    images: ImagePairing, old_names: Mapping[int, str], new_names: Mapping[int, str]
+) -> list[LabelChanges]:
+    bar = tqdm(images.pairs, "compare", unit=" images", disable=None, leave=False)
+    return [compare_labels(pair.old, pair.new, old_names, new_names) for pair in bar]
+
+
+def _add_up(labels: Sequence[LabelChanges]) -> LabelChanges:
+    total = LabelChanges()
+    for each in labels:
+        for name in ("added", "removed", "redrawn", "relabelled", "same"):
+            getattr(total, name).update(getattr(each, name))
+    return total
+
+
+def _find_class_changes(
+    old: VersionLabels, new: VersionLabels, relabelled: Counter[tuple[str, str]]
+) -> list[ClassChange]:
+    """Find the classes that are gone while their objects are there."""
+    targets: dict[str, Counter[str]] = defaultdict(Counter)
+    sources: dict[str, set[str]] = defaultdict(set)
+    for (before, after), count in relabelled.items():
+        targets[before][after] += count
+        sources[after].add(before)
+    changes = []
+    for name in old.names.values():
+        if name in new.names.values() or not targets[name]:
+            continue
+        names = tuple(sorted(targets[name], key=lambda each: (-targets[name][each], each)))
+        is_rename = (
+            len(names) == 1 and names[0] not in old.names.values() and len(sources[names[0]]) == 1
+        )
+        changes.append(ClassChange(name, names, targets[name].total(), is_rename))
+    return changes
+
+
+def _count_relabelled(
+    labels: Sequence[LabelChanges], gone: set[str]
+) -> dict[tuple[str, str], Relabelling]:
+    objects: Counter[tuple[str, str]] = Counter()
+    images: Counter[tuple[str, str]] = Counter()
+    for each in labels:
+        for classes, count in each.relabelled.items():
+            if classes[0] not in gone:
+                objects[classes] += count
+                images[classes] += 1
+    order = sorted(objects, key=lambda classes: (-objects[classes], classes))
+    return {classes: Relabelling(objects[classes], images[classes]) for classes in order}
+
+
+def split_counts(comparison: Comparison) -> dict[str, dict[str, Any]]:
+    """For each split its images: before, removed, gone elsewhere, come from there, added, after."""
+    wandered = Counter((pair.old.split, pair.new.split) for pair in comparison.wandered)
+    sides = [
+        Counter(image.split for image in images)
+        for images in (
+            comparison.old.images,
+            comparison.images.removed,
+            comparison.images.added,
+            comparison.new.images,
+        )
+    ]
+    return {
+        split: {
+            "old": sides[0][split],
+            "removed": sides[1][split],
+            "to_other_splits": sum(n for (before, _), n in wandered.items() if before == split),
+            "from_other_splits": sum(n for (_, after), n in wandered.items() if after == split),
+            "added": sides[2][split],
+            "new": sides[3][split],
+        }
+        for split in SPLITS
+    }

@@ -1,0 +1,63 @@
+"""Compare two data versions: `python -m rhymes.data_diff.report A B`.
+
+    python -m rhymes.data_diff.report HEAD workspace      since the last commit
+    python -m rhymes.data_diff.report v1 exp-2 --json     a tag and an experiment, for a program
+    python -m rhymes.data_diff.report ../old/data/coco .  folders
+
+A version is a folder with the COCO files (or with `data/coco` in it), `workspace`, or a tag,
+branch, experiment or commit of this repository, whose data is read from DVC's cache. Nothing is
+checked out and no lock taken. The exit code is 0 whether they differ or not, and 1 where one cannot
+be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+
+from rhymes.common.errors import InputError
+from rhymes.data_diff.comparison_report import comparison_to_markdown, comparison_to_value
+from rhymes.data_diff.data_comparison import compare_versions
+from rhymes.data_diff.image_labels import load_labels
+from rhymes.versions.data_version import find_data_version
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the comparison; return the exit code."""
+    options = _parse(arguments)
+    try:
+        old, new = find_data_version(options.old), find_data_version(options.new)
+        labels = [load_labels(version.files, version.name) for version in (old, new)]
+    except InputError as error:
+        print(f"report: {error}", file=sys.stderr)
+        return 1
+    comparison = compare_versions(*labels)
+    if options.json:
+        value = comparison_to_value(old, new, comparison)
+        print(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1))
+    else:
+        print(comparison_to_markdown(old, new, comparison), end="")
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    description = __doc__.split("\n\n", 1)
+    parser = argparse.ArgumentParser(
+        "python -m rhymes.data_diff.report",
+        description=description[0],
+        epilog=description[1],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("old", metavar="A", help="the version before")
+    parser.add_argument("new", metavar="B", help="the version after")
+    parser.add_argument("--json", action="store_true", help="print JSON, with nothing shortened")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    # `| head` closes the pipe early, which is no error.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.exit(main())

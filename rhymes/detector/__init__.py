@@ -1,0 +1,1 @@
+"""The TensorFlow detector: the only package that imports Model Garden (`official.*`)."""

@@ -1,0 +1,237 @@
+"""Whether two sides find the same in a picture: detections paired, differences measured.
+
+One network run in two ways (as a frozen graph and eagerly, say) gives the same numbers up to
+rounding. Rounding can let two detections with nearly equal scores change places, and let one whose
+score lies on the edge of being kept fall out; so detections are paired by what they say, not by
+their place, and both cases are counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rhymes.common.errors import InputError
+from rhymes.detections.detections import BOXES, CLASSES, COUNT, MASKS, SCORES, Detections
+from rhymes.detections.masks import MaskCrop
+
+_FINEST = -7
+"""float32 has no finer steps near 1 than about 1e-7, so smaller differences say nothing."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one side found in one picture.
+
+    Attributes:
+        boxes: float [n, 4], fractions of the picture's sides.
+        scores: float [n].
+        classes: float [n].
+        masks: n masks, probabilities [h, w] or crops; None where the model gives none.
+        places: how many detections there is room for; what is less sure falls out.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    classes: NDArray[np.float32]
+    masks: Sequence[MaskCrop] | NDArray[np.float32] | None
+    places: int
+
+
+def outputs_to_found(outputs: Mapping[str, NDArray[Any]]) -> Found:
+    """Take the detections out of a model's outputs for one picture, padding left out.
+
+    Raises:
+        InputError: an output is missing, or there are several pictures.
+    """
+    missing = {BOXES, SCORES, CLASSES, COUNT} - set(outputs)
+    if missing:
+        raise InputError(f"the model gives no {min(missing)}; it gives {', '.join(outputs)}")
+    if outputs[COUNT].shape != (1,):
+        raise InputError(f"{COUNT}: expected one picture, got shape {list(outputs[COUNT].shape)}")
+    n = int(outputs[COUNT][0])
+    boxes, scores, classes = (outputs[name][0, :n] for name in (BOXES, SCORES, CLASSES))
+    masks = outputs[MASKS][0, :n] if MASKS in outputs else None
+    return Found(boxes, scores, classes, masks, outputs[SCORES].shape[1])
+
+
+def detections_to_found(detections: Detections, places: int) -> Found:
+    """Take the detections as a client has them; `places` is the model's."""
+    sides = np.array([detections.width, detections.height] * 2, np.float32)
+    return Found(
+        detections.boxes / sides,
+        detections.scores,
+        detections.class_ids.astype(np.float32),
+        detections.masks,
+        places,
+    )
+
+
+@dataclass
+class Parity:
+    """How far two sides are apart, over pictures.
+
+    Attributes:
+        tolerance: the largest difference allowed.
+        pictures: how many were compared.
+        detections: of the expected side.
+        moved: detections that stand at another place.
+        borderline: detections that only one side has, for their score lies on the edge.
+        differences: output -> the largest difference. Of boxes as fractions of the picture, of
+            masks as probabilities, of cut masks as the share of pixels that differ.
+    """
+
+    tolerance: float
+    pictures: int = 0
+    detections: int = 0
+    moved: int = 0
+    borderline: int = 0
+    differences: dict[str, float] = field(default_factory=dict)
+
+    def add(self, other: Parity) -> None:
+        """Count another comparison in."""
+        self.pictures += other.pictures
+        self.detections += other.detections
+        self.moved += other.moved
+        self.borderline += other.borderline
+        for name, difference in other.differences.items():
+            self.note(name, difference)
+
+    def note(self, name: str, difference: float) -> None:
+        """Keep a difference where it is the largest so far."""
+        self.differences[name] = max(self.differences.get(name, 0.0), difference)
+
+    def worst(self) -> tuple[str, float] | None:
+        """The output that differs most, and by how much, where it is more than allowed."""
+        name = max(self.differences, key=lambda each: self.differences[each], default=None)
+        if name is None or self.differences[name] <= self.tolerance:
+            return None
+        return name, self.differences[name]
+
+
+def compare_found(
+    expected: Found, found: Found, tolerance: float, threshold: float = 0.0
+) -> Parity:
+    """Compare what two sides found in one picture.
+
+    Args:
+        expected: one side.
+        found: the other.
+        tolerance: up to which difference of box and score two detections are one.
+        threshold: the score below which the model drops detections. A detection that one side
+            alone has is borderline when its score is not above this, or above the least score of
+            the other side where that one has no place left, by more than the tolerance.
+    """
+    parity = Parity(tolerance, pictures=1, detections=len(expected.scores))
+    pairs, moved = _pair(expected, found, tolerance)
+    parity.moved = moved
+    rows = _left_over(pairs, 0, expected, found, tolerance, threshold)
+    columns = _left_over(pairs, 1, found, expected, tolerance, threshold)
+    parity.borderline = (
+        len(expected.scores) + len(found.scores) - 2 * len(pairs) - len(rows) - len(columns)
+    )
+    # Those are no pairs, but by the difference between them a reader sees what is wrong.
+    pairs += zip(rows, columns, strict=False)
+    parity.note(COUNT, abs(len(rows) - len(columns)))
+    for name, values, others in (
+        (BOXES, expected.boxes, found.boxes),
+        (SCORES, expected.scores, found.scores),
+        (CLASSES, expected.classes, found.classes),
+    ):
+        parity.note(name, max((_distance(values[i], others[j]) for i, j in pairs), default=0.0))
+    if expected.masks is not None and found.masks is not None:
+        one, two = expected.masks, found.masks
+        parity.note(MASKS, max((_distance(one[i], two[j]) for i, j in pairs), default=0.0))
+    elif expected.masks is not found.masks:
+        parity.note(MASKS, math.inf)
+    return parity
+
+
+def _pair(expected: Found, found: Found, tolerance: float) -> tuple[list[tuple[int, int]], int]:
+    """Pair detections of one class whose boxes and scores agree; say how many have moved.
+
+    Those that agree place by place stay paired, so that none of two equal ones counts as moved.
+    """
+    pairs = [
+        (i, i)
+        for i in range(min(len(expected.scores), len(found.scores)))
+        if _cost(expected, i, found)[i] <= tolerance
+    ]
+    placed = {i for i, _ in pairs}
+    free = [j for j in range(len(found.scores)) if j not in placed]
+    moved = 0
+    for i in range(len(expected.scores)):
+        if i in placed or not free:
+            continue
+        costs = _cost(expected, i, found)[free]
+        best = int(np.argmin(costs))
+        if costs[best] <= tolerance:
+            pairs.append((i, free.pop(best)))
+            moved += 1
+    return pairs, moved
+
+
+def _cost(expected: Found, i: int, found: Found) -> NDArray[np.float64]:
+    """How far detection i is from each of the other side's; infinite for another class or NaN."""
+    boxes = np.abs(found.boxes.astype(np.float64) - expected.boxes[i]).max(axis=1, initial=0.0)
+    scores = np.abs(found.scores.astype(np.float64) - expected.scores[i])
+    costs = np.where(found.classes == expected.classes[i], np.maximum(boxes, scores), np.inf)
+    return np.nan_to_num(costs, nan=np.inf, posinf=np.inf)
+
+
+def _left_over(
+    pairs: Sequence[tuple[int, int]],
+    side: int,
+    own: Found,
+    other: Found,
+    tolerance: float,
+    threshold: float,
+) -> list[int]:
+    """Places of one side's detections that have no partner and are not borderline."""
+    paired = {pair[side] for pair in pairs}
+    edge = float(other.scores.min()) if 0 < other.places <= len(other.scores) else threshold
+    return [
+        i
+        for i in range(len(own.scores))
+        if i not in paired and not own.scores[i] <= edge + tolerance
+    ]
+
+
+def _distance(expected: Any, found: Any) -> float:
+    """The largest difference of values; NaN is as far from anything as can be."""
+    if isinstance(expected, MaskCrop):
+        return _crops_to_distance(expected, found)
+    if np.shape(expected) != np.shape(found):
+        return math.inf
+    distance = float(np.abs(np.asarray(expected, np.float64) - found).max(initial=0.0))
+    return math.inf if math.isnan(distance) else distance
+
+
+def _crops_to_distance(expected: MaskCrop, found: MaskCrop) -> float:
+    """The pixels that are in one of two masks only, as a share of those in any."""
+    right = max(crop.x + crop.pixels.shape[1] for crop in (expected, found))
+    bottom = max(crop.y + crop.pixels.shape[0] for crop in (expected, found))
+    x, y = min(expected.x, found.x), min(expected.y, found.y)
+    one, two = np.zeros((2, bottom - y, right - x), np.bool_)
+    for crop, whole in ((expected, one), (found, two)):
+        height, width = crop.pixels.shape
+        whole[crop.y - y : crop.y - y + height, crop.x - x : crop.x - x + width] = crop.pixels
+    either = np.count_nonzero(one | two)
+    return np.count_nonzero(one ^ two) / either if either else 0.0
+
+
+def difference_to_bound(difference: float) -> float | None:
+    """The power of ten, 1e-7 at least, that a difference does not exceed; None if it is infinite.
+
+    The last digits of a difference depend on the machine, the power of ten hardly does, and so a
+    report has the same bytes when it is made again.
+    """
+    if not math.isfinite(difference):
+        return None
+    exponent = _FINEST if difference == 0 else max(_FINEST, math.ceil(math.log10(difference)))
+    return float(f"1e{exponent}")

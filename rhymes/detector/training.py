@@ -1,0 +1,206 @@
+"""The training loop: Model Garden's trainer, validated in between, the best weights kept."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from official.core import base_trainer, config_definitions, task_factory, train_utils
+from tqdm import tqdm
+
+from rhymes.common.errors import InputError
+from rhymes.detector.inference import Inference, model_to_inference
+from rhymes.detector.progress import Progress, Validation
+from rhymes.detector.randomness import STEPS, randomness_from
+from rhymes.detector.resuming import Checkpoints
+
+_STEPS_PER_LOG = 10
+
+
+class Report(Protocol):
+    """Receives what a training has to say."""
+
+    def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Take figures of one step; their names are `train/<loss>` and `val/<metric>`."""
+
+
+class Training:
+    """One training: build it within a strategy's scope, then `run` it.
+
+    Attributes:
+        config: the experiment.
+        model: the network in training.
+        inference: the same network as it is served.
+        best: the validation whose weights are kept.
+    """
+
+    def __init__(
+        self,
+        config: config_definitions.ExperimentConfig,
+        dataset: tf.data.Dataset,
+        strategy: tf.distribute.Strategy,
+        initialize: Callable[[tf_keras.Model], None] | None = None,
+    ) -> None:
+        """Build model and optimizer.
+
+        Args:
+            config: from `rhymes.detector.experiment`.
+            dataset: of `rhymes.detector.inputs`.
+            strategy: from `rhymes.detector.strategies`.
+            initialize: loads pretrained weights.
+        """
+        tf_keras.utils.set_random_seed(config.task.train_data.seed)
+        self.config = config
+        self._strategy = strategy
+        with strategy.scope():
+            task = task_factory.get_task(config.task)
+            _make_steps_repeatable(task, config.task.train_data.seed)
+            self.model = task.build_model()
+            if initialize:
+                initialize(self.model)
+            optimizer = train_utils.create_optimizer(task, config)
+            # A step that makes the optimizer's variables itself is traced twice.
+            optimizer.build(self.model.trainable_variables)
+            self._trainer = base_trainer.Trainer(
+                config,
+                task,
+                model=self.model,
+                optimizer=optimizer,
+                train=True,
+                evaluate=False,
+                train_dataset=strategy.experimental_distribute_dataset(dataset),
+            )
+        self.inference = model_to_inference(config, self.model)
+        self.best: Validation | None = None
+        self._best_weights: list[np.ndarray] = []
+        self._step = 0
+        self._reports: list[tuple[int, Mapping[str, float]]] = []
+
+    def restore(self, progress: Progress) -> None:
+        """Go on from a progress; the dataset must begin with the pictures of the next step."""
+        with self._strategy.scope():
+            self._trainer.global_step.assign(progress.step)
+        _assign(self.model.variables, progress.weights)
+        _assign(self._trainer.optimizer.variables, progress.optimizer)
+        self.best, self._best_weights = progress.best, progress.best_weights
+        self._step, self._reports = progress.step, list(progress.reports)
+
+    def progress(self) -> Progress:
+        """All that the next step depends on."""
+        return Progress(
+            self._step,
+            _values(self.model.variables),
+            _values(self._trainer.optimizer.variables),
+            self.best,
+            self._best_weights,
+            list(self._reports),
+        )
+
+    def run(
+        self,
+        validate: Callable[[Inference, int], Validation | None],
+        report: Report,
+        checkpoints: Checkpoints | None = None,
+    ) -> Validation:
+        """Train to the end; return the best validation, whose weights the model then has.
+
+        Args:
+            validate: measures the network.
+            report: takes figures; after `restore` those reported before the kill, too.
+            checkpoints: take the progress after each validation, and in between when it is due.
+
+        Raises:
+            InputError: the loss is no longer finite.
+        """
+        for step, figures in self._reports:
+            report(step, figures)
+        total = self.config.trainer.train_steps
+        interval = self.config.trainer.validation_interval
+        # A terminal sees the bar move; a log gets a line now and then.
+        pace = 0.1 if sys.stderr.isatty() else 30.0
+        with tqdm(
+            total=total,
+            initial=self._step,
+            unit="step",
+            desc="building the graph",
+            mininterval=pace,
+        ) as bar:
+            while self._step < total:
+                count = min(_STEPS_PER_LOG, interval - self._step % interval, total - self._step)
+                losses = self.advance(count)
+                self._step += count
+                _check_finite(losses, self._step)
+                bar.set_description("training", refresh=False)
+                bar.set_postfix(loss=f"{losses['train/loss']:.3f}", refresh=False)
+                bar.update(count)
+                self._report(report, losses)
+                validated = self._step % interval == 0 or self._step == total
+                if validated:
+                    bar.set_description("validating")
+                    self._keep_best(validate(self.inference, self._step), report)
+                if checkpoints and (validated or checkpoints.due):
+                    checkpoints.save(self.progress())
+        return self._restore_best()
+
+    def advance(self, count: int) -> dict[str, float]:
+        """Train on the next `count` batches; return their mean losses, and the learning rate."""
+        with self._strategy.scope():
+            logs = self._trainer.train(tf.constant(count, tf.int32))
+        losses = {
+            f"train/{name}": float(self._strategy.experimental_local_results(value)[0])
+            for name, value in logs.items()
+            if name not in ("training_loss", "model_loss")
+        }
+        losses["train/loss"] = losses.pop("train/total_loss")
+        return losses
+
+    def _report(self, report: Report, figures: Mapping[str, float]) -> None:
+        self._reports.append((self._step, figures))
+        report(self._step, figures)
+
+    def _keep_best(self, found: Validation | None, report: Report) -> None:
+        if found is None:  # nothing to validate on: the last weights are the best known
+            found = Validation(self._step, {}, "AP")
+        figures = {f"val/{k}": v for k, v in found.metrics.items() if isinstance(v, float)}
+        self._report(report, figures)
+        # At equal scores the later weights: they have seen more.
+        if self.best is None or found.score >= self.best.score:
+            self.best = found
+            self._best_weights = _values(self.model.variables)
+
+    def _restore_best(self) -> Validation:
+        assert self.best is not None  # noqa: S101  (the last step is always validated)
+        _assign(self.model.variables, self._best_weights)
+        return self.best
+
+
+def _make_steps_repeatable(task: Any, seed: int) -> None:
+    """Let what a step draws (the regions it learns from) follow from the number of the step."""
+    train_step = task.train_step
+
+    def repeatable(inputs: Any, model: Any, optimizer: Any, metrics: Any = None) -> Any:
+        with randomness_from(seed, STEPS, optimizer.iterations):
+            return train_step(inputs, model=model, optimizer=optimizer, metrics=metrics)
+
+    task.train_step = repeatable
+
+
+def _values(variables: Iterable[tf.Variable]) -> list[np.ndarray]:
+    return [variable.numpy() for variable in variables]
+
+
+def _assign(variables: Iterable[tf.Variable], values: Iterable[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _check_finite(losses: Mapping[str, float], step: int) -> None:
+    if not math.isfinite(losses["train/loss"]):
+        raise InputError(
+            f"the loss is {losses['train/loss']} at step {step}; lower train.learning_rate"
+        )

@@ -1,0 +1,131 @@
+"""What is fetched: the distinct images that a CSV names, and what became of each."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rhymes.common.csv import load_columns, load_rows
+from rhymes.common.errors import InputError
+from rhymes.common.files import save_text
+from rhymes.export.image_index import INDEX_COLUMNS
+from rhymes.export.table import image_column
+
+_LISTED = 20
+_LISTED_ROWS = 3
+_LISTED_CHARACTERS = 120
+
+
+@dataclass(frozen=True)
+class Source:
+    """A distinct value of the image column, and the rows (as a spreadsheet counts) that have it."""
+
+    image: str
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What became of a source: a picture's SHA-256 and size in pixels, or why there is none."""
+
+    source: Source
+    sha256: str = ""
+    width: int | None = None
+    height: int | None = None
+    error: str = ""
+
+
+def load_sources(annotations: Path) -> list[Source]:
+    """Read the distinct values of the image column, in order of first appearance.
+
+    Raises:
+        InputError: naming file and row: see `load_rows` and `image_column`; or there is no row.
+    """
+    columns = load_columns(annotations)
+    try:
+        column = image_column(columns)
+    except InputError as error:
+        raise InputError(f"{annotations}: row 1: {error}") from None
+    rows: dict[str, list[int]] = {}
+    for row in load_rows(annotations):
+        rows.setdefault(row.cells[column], []).append(row.number)
+    if not rows:
+        raise InputError(f"{annotations}: no rows below the header, so there is nothing to fetch")
+    return [Source(image, tuple(numbers)) for image, numbers in rows.items()]
+
+
+def save_index(path: Path, fetched: Iterable[Fetched]) -> None:
+    """Write the index as CSV, columns `INDEX_COLUMNS`: one line a source, in the order given."""
+    lines = (
+        (each.source.image, each.sha256, each.width, each.height, each.error) for each in fetched
+    )
+    save_text(path, _lines_to_csv(INDEX_COLUMNS, lines))
+
+
+def save_failures(path: Path, fetched: Iterable[Fetched]) -> None:
+    """Write every failure, with all its rows, as CSV."""
+    lines = (
+        (" ".join(map(str, each.source.rows)), each.source.image, each.error)
+        for each in fetched
+        if each.error
+    )
+    save_text(path, _lines_to_csv(("rows", "image", "error"), lines))
+
+
+def check_failures(fetched: Sequence[Fetched], total: int, max_failed_fraction: float) -> str:
+    """Return a report of the failures, "" where there are none.
+
+    Args:
+        fetched: what became of the sources that were tried.
+        total: how many sources there are.
+        max_failed_fraction: of `total`, that may fail.
+
+    Raises:
+        InputError: more failed, with the report.
+    """
+    failures = [each for each in fetched if each.error]
+    if not failures:
+        return ""
+    head = f"{len(failures)} of {total} images failed"
+    if len(fetched) < total:
+        head += f" (too many in a row, so {total - len(fetched)} were not tried)"
+    listed = _failures_to_text(failures)
+    if len(failures) > max_failed_fraction * total:
+        allowed = f"more than fetch.max_failed_fraction = {max_failed_fraction:g} allows"
+        raise InputError(f"{head}, {allowed}:\n{listed}")
+    return f"{head}:\n{listed}"
+
+
+def _failures_to_text(failures: Sequence[Fetched]) -> str:
+    lines = [
+        f"  row {_rows_to_text(each.source.rows)}: {_shorten(each.source.image)}: {each.error}"
+        for each in failures[:_LISTED]
+    ]
+    if len(failures) > _LISTED:
+        lines.append(f"  ... and {len(failures) - _LISTED} more")
+    return "\n".join(lines)
+
+
+def _rows_to_text(rows: Sequence[int]) -> str:
+    text = ", ".join(map(str, rows[:_LISTED_ROWS]))
+    return text if len(rows) <= _LISTED_ROWS else f"{text}, ... ({len(rows)} rows)"
+
+
+def _shorten(image: str) -> str:
+    text = repr(image)
+    return text if len(text) <= _LISTED_CHARACTERS else f"{text[:_LISTED_CHARACTERS]}..."
+
+
+def _lines_to_csv(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    plain = csv.writer(text, lineterminator="\n")
+    # csv itself quotes only what holds the line end that it was given, and no reader takes a bare
+    # carriage return (python/cpython: Modules/_csv.c, join_append_data).
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for line in (columns, *lines):
+        bare = any("\r" in cell for cell in line if isinstance(cell, str))
+        (quoted if bare else plain).writerow(line)
+    return text.getvalue()

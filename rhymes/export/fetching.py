@@ -1,0 +1,161 @@
+"""The images that an export names -> checked pictures, several at once, named by their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+from tqdm import tqdm
+
+from rhymes.common.errors import InputError
+from rhymes.common.files import save_bytes
+from rhymes.export.export_files import load_export_file
+from rhymes.export.fetched import Fetched, Source
+from rhymes.images.download import Downloader, DownloadLimits
+from rhymes.images.images import UprightImage, check_image
+
+# Failures in a row after which the rest is not tried: a host that is down answers none of a
+# hundred thousand URLs, each after all its tries.
+_GIVE_UP_AFTER = 50
+
+# RFC 3986, 3.1. Its 4.2 says the same of a relative path whose first segment has a colon: it has
+# to be written ./a:b.jpg
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """How pictures are fetched; ranges are the caller's to check.
+
+    Attributes:
+        export: the annotations CSV's folder, to which paths are relative.
+        downloads: where downloads are kept between runs, under the SHA-256 of their URL. One that
+            is there is used without asking the server again, for ever; delete the folder to ask.
+        limits: of one download; `max_bytes` counts for files as well.
+        max_pixels: of a picture, see `check_image`.
+        jpeg_quality: see `check_image`.
+        workers: threads.
+        max_failed_fraction: of the sources; from there on it may give up.
+    """
+
+    export: Path
+    downloads: Path
+    limits: DownloadLimits
+    max_pixels: int
+    jpeg_quality: int
+    workers: int
+    max_failed_fraction: float
+
+
+def fetch_images(sources: Sequence[Source], options: FetchOptions, folder: Path) -> list[Fetched]:
+    """Fetch all sources and write their pictures as `<sha256>.jpg` into `folder`.
+
+    A download is kept in `options.downloads` as soon as it is complete, so that a run that was
+    killed costs the next one only what was under way. Ctrl-C ends it at once: the threads are
+    daemons, which die with the process.
+
+    Args:
+        sources: distinct values of the image column.
+        options: see there.
+        folder: an existing folder, for pictures only.
+
+    Returns:
+        What became of each source, in their order. Shorter than `sources` if it gave up: after
+        50 failures in a row, with more failures than are allowed anyway.
+    """
+    fetcher = _Fetcher(options, folder)
+    results: dict[int, Fetched] = {}
+    failed = in_a_row = 0
+    with (
+        ThreadPool(min(options.workers, len(sources))) as pool,
+        tqdm(total=len(sources), desc="fetch", unit="image", disable=None) as bar,
+    ):
+        for number, result in pool.imap_unordered(fetcher.fetch_numbered, enumerate(sources)):
+            results[number] = result
+            bar.update()
+            failed += bool(result.error)
+            in_a_row = in_a_row + 1 if result.error else 0
+            hopeless = failed > options.max_failed_fraction * len(sources)
+            if hopeless and in_a_row >= _GIVE_UP_AFTER:
+                break
+        else:
+            fetcher.close()
+    return [results[number] for number in sorted(results)]
+
+
+class _Fetcher:
+    """What the threads share."""
+
+    def __init__(self, options: FetchOptions, folder: Path) -> None:
+        self._options = options
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._written: set[str] = set()
+        self._own = threading.local()
+        self._downloaders: list[Downloader] = []
+        # More at once would not be faster, and a picture takes up to 16 bytes a pixel meanwhile.
+        self._decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
+
+    def fetch_numbered(self, numbered: tuple[int, Source]) -> tuple[int, Fetched]:
+        number, source = numbered
+        try:
+            picture = self._image_to_picture(source.image)
+        except InputError as error:
+            return number, Fetched(source, error=" ".join(str(error).split()))
+        sha256 = hashlib.sha256(picture.data).hexdigest()
+        self._save_picture(sha256, picture.data)
+        return number, Fetched(source, sha256, picture.width, picture.height)
+
+    def close(self) -> None:
+        for downloader in self._downloaders:
+            downloader.close()
+
+    def _image_to_picture(self, image: str) -> UprightImage:
+        if not image.strip():
+            raise InputError("the cell is empty")
+        if _SCHEME.match(image):
+            return self._url_to_picture(image)
+        max_bytes = self._options.limits.max_bytes
+        return self._check(load_export_file(self._options.export, image, max_bytes))
+
+    def _url_to_picture(self, url: str) -> UprightImage:
+        kept = self._options.downloads / hashlib.sha256(url.encode("utf-8")).hexdigest()
+        if kept.is_file():
+            return self._check(kept.read_bytes())
+        data = self._downloader().url_to_bytes(url)
+        picture = self._check(data)
+        # Only now: an error page that came with status 200 must be asked for again.
+        save_bytes(kept, data)
+        return picture
+
+    def _downloader(self) -> Downloader:
+        """Give this thread's downloader."""
+        if not hasattr(self._own, "downloader"):
+            self._own.downloader = Downloader(self._options.limits)
+            with self._lock:
+                self._downloaders.append(self._own.downloader)
+        downloader: Downloader = self._own.downloader
+        return downloader
+
+    def _check(self, data: bytes) -> UprightImage:
+        with self._decoding:
+            return check_image(
+                data,
+                max_bytes=self._options.limits.max_bytes,
+                max_pixels=self._options.max_pixels,
+                jpeg_quality=self._options.jpeg_quality,
+            )
+
+    def _save_picture(self, sha256: str, data: bytes) -> None:
+        # The same picture may come from two sources at the same time.
+        with self._lock:
+            if sha256 in self._written:
+                return
+            self._written.add(sha256)
+        (self._folder / f"{sha256}.jpg").write_bytes(data)

@@ -1,0 +1,1 @@
+"""Bytes -> checked, upright images; headers; downloads within limits."""

@@ -1,0 +1,265 @@
+"""A URL from an export -> the bytes behind it, within limits of time, size and address."""
+
+from __future__ import annotations
+
+import email.utils
+import functools
+import re
+import ssl
+import time
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import httpcore
+import httpx
+import tenacity
+
+from rhymes.common.errors import InputError
+from rhymes.images.network import GuardedBackend, TooSlowError
+
+MAX_REDIRECTS = 5
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+# What a server says of its own state, not of the request: asking again may bring the picture.
+_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+_LONGEST_PAUSE = 60.0
+_WHOLE_TIME = 10
+_HEADERS: list[tuple[bytes | str, bytes | str]] = [
+    ("User-Agent", "rhymes-detector"),
+    ("Accept", "*/*"),
+    ("Accept-Encoding", "identity"),
+]
+
+
+@dataclass(frozen=True)
+class DownloadLimits:
+    """What one download may take.
+
+    Attributes:
+        timeout: seconds to connect, and between two chunks. A whole try, with its redirects, may
+            take ten times that, so that a server that sends a byte now and then holds nobody up.
+        attempts: tries per URL where trying again makes sense.
+        max_bytes: of a body, as received and as decoded.
+        allowed_hosts: `host` or `host:port`, that may have a private or loopback address.
+        pause: seconds before the second try; doubled before each next one, with jitter.
+    """
+
+    timeout: float
+    attempts: int
+    max_bytes: int
+    allowed_hosts: tuple[str, ...] = ()
+    pause: float = 0.5
+
+
+class Downloader:
+    """Downloads by http and https, one at a time; a thread needs its own.
+
+    Connections are kept open between downloads. Certificates are checked against certifi's list,
+    or what `SSL_CERT_FILE` or `SSL_CERT_DIR` names; the environment's proxies are ignored
+    (`rhymes.images.network` says why).
+    """
+
+    def __init__(self, limits: DownloadLimits) -> None:
+        self._limits = limits
+        self._backend = GuardedBackend(limits.allowed_hosts)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=_trusted(),
+            max_connections=4,
+            keepalive_expiry=10.0,
+            network_backend=self._backend,
+        )
+        self._retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(limits.attempts),
+            retry=tenacity.retry_if_exception_type(_TransientError),
+            wait=_Pause(limits.pause),
+            reraise=True,
+        )
+
+    def url_to_bytes(self, text: str) -> bytes:
+        """Download what a URL names.
+
+        Tried again, with growing pauses or after as long as the server asks for: no connection,
+        silence, a broken answer, status 408, 425, 429, 500, 502, 503, 504. Anything else is final.
+
+        Raises:
+            InputError: why there is no body: the URL, its host's address, the server's answer, or
+                a limit.
+        """
+        url = _text_to_url(text)
+        try:
+            return self._retrying(self._try, url)
+        except _TransientError as error:
+            tries = f" ({self._limits.attempts} tries)" if self._limits.attempts > 1 else ""
+            raise InputError(f"{error}{tries}") from None
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._pool.close()
+
+    def _try(self, url: httpx.URL) -> bytes:
+        whole = _WHOLE_TIME * self._limits.timeout
+        self._backend.deadline.start(whole)
+        try:
+            return self._follow(url)
+        except TooSlowError:
+            raise InputError(f"not finished after {whole:g} s (10 x fetch.timeout)") from None
+        except InputError:
+            raise
+        except httpcore.TimeoutException:
+            raise _TransientError(f"no answer within {self._limits.timeout:g} s") from None
+        except httpcore.NetworkError as error:
+            cause = error.args[0] if error.args else error
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                raise InputError(f"not trusted: {cause.verify_message}") from None
+            raise _TransientError(f"no connection: {_reason(cause)}") from None
+        except httpcore.RemoteProtocolError as error:
+            raise _TransientError(f"broken answer: {error}") from None
+        except (httpcore.LocalProtocolError, ValueError, OverflowError) as error:
+            raise InputError(f"cannot be asked for: {error}") from None
+
+    def _follow(self, url: httpx.URL) -> bytes:
+        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._limits.timeout)
+        for _ in range(MAX_REDIRECTS + 1):
+            target = httpcore.URL(
+                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+            )
+            headers = [*_HEADERS, ("Host", url.netloc)]
+            extensions = {"timeout": timeouts}
+            with self._pool.stream("GET", target, headers=headers, extensions=extensions) as answer:
+                if answer.status not in _REDIRECTS:
+                    _check_status(answer)
+                    return _read_body(answer, self._limits.max_bytes)
+                url = _redirected(url, answer)
+        raise InputError(f"more than {MAX_REDIRECTS} redirects")
+
+
+class _TransientError(Exception):
+    """A failure that may be over soon; `pause` is what the server asks for, in seconds."""
+
+    def __init__(self, message: str, pause: float | None = None) -> None:
+        super().__init__(message)
+        self.pause = pause
+
+
+class _Pause(tenacity.wait.wait_base):
+    """Seconds until the next try: growing and with jitter, or what the server asked for."""
+
+    def __init__(self, pause: float) -> None:
+        self._growing = tenacity.wait_exponential_jitter(
+            multiplier=pause, jitter=pause, max=_LONGEST_PAUSE
+        )
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> float:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        if isinstance(error, _TransientError) and error.pause is not None:
+            return error.pause
+        return self._growing(retry_state)
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    # One for all threads: reading the list of certificates takes longer than a download.
+    return httpx.create_ssl_context()
+
+
+def _text_to_url(text: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise InputError(f"not a valid URL: {error}") from None
+    if url.scheme not in ("http", "https"):
+        raise InputError(f"scheme {url.scheme!r} is refused; only http and https are allowed")
+    if not url.host:
+        raise InputError("not a valid URL: no host")
+    if url.port is not None and not 0 < url.port < 65_536:
+        raise InputError(f"not a valid URL: port {url.port}")
+    if url.userinfo:
+        raise InputError("a user name or password in a URL is refused")
+    return url
+
+
+def _redirected(url: httpx.URL, answer: httpcore.Response) -> httpx.URL:
+    location = _header(answer, b"location")
+    if not location:
+        raise InputError(f"status {answer.status} without a Location")
+    try:
+        return _text_to_url(str(url.join(location)))
+    except (httpx.InvalidURL, ValueError) as error:
+        raise InputError(f"redirected to {location[:100]!r}: {error}") from None
+
+
+def _check_status(answer: httpcore.Response) -> None:
+    if answer.status == HTTPStatus.OK:
+        return
+    known = answer.status in set(HTTPStatus)
+    said = f"status {answer.status}" + (f" {HTTPStatus(answer.status).phrase}" if known else "")
+    if answer.status not in _TRANSIENT:
+        raise InputError(said)
+    pause = _retry_after(_header(answer, b"retry-after"))
+    if pause is not None and pause > _LONGEST_PAUSE:
+        raise InputError(f"{said}; the server asks to come back after {pause:.0f} s")
+    raise _TransientError(said, pause)
+
+
+def _retry_after(value: str) -> float | None:
+    """Read a Retry-After header (RFC 9110, 10.2.3): seconds or a date -> seconds from now."""
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _read_body(answer: httpcore.Response, max_bytes: int) -> bytes:
+    too_large = f"larger than the {max_bytes:,} bytes allowed"
+    length = _header(answer, b"content-length")
+    if length.isdecimal() and int(length) > max_bytes:
+        raise InputError(too_large)
+    encoding = _header(answer, b"content-encoding").lower()
+    if encoding in ("", "identity"):
+        return _collect(answer.iter_stream(), max_bytes, too_large)
+    if encoding in ("gzip", "x-gzip", "deflate"):
+        return _inflate(answer.iter_stream(), max_bytes, too_large)
+    raise InputError(f"content encoding {encoding[:40]!r} was not asked for and is not read")
+
+
+def _collect(chunks: Iterable[bytes], max_bytes: int, too_large: str) -> bytes:
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > max_bytes:
+            raise InputError(too_large)
+    return bytes(body)
+
+
+def _inflate(chunks: Iterable[bytes], max_bytes: int, too_large: str) -> bytes:
+    """Decode gzip or zlib, never beyond `max_bytes` + 1, of a body of at most `max_bytes`."""
+    stream = zlib.decompressobj(wbits=zlib.MAX_WBITS + 32)
+    body, received = bytearray(), 0
+    for chunk in chunks:
+        received += len(chunk)
+        try:
+            body += stream.decompress(chunk, max_bytes + 1 - len(body))
+        except zlib.error as error:
+            raise InputError(f"broken content encoding: {error}") from None
+        if max(received, len(body)) > max_bytes:
+            raise InputError(too_large)
+        if stream.eof:
+            break
+    else:
+        raise _TransientError("broken answer: its content encoding ends too early")
+    return bytes(body)
+
+
+def _reason(cause: object) -> str:
+    if isinstance(cause, OSError) and isinstance(cause.strerror, str):
+        return cause.strerror
+    return str(cause) or type(cause).__name__
+
+
+def _header(answer: httpcore.Response, name: bytes) -> str:
+    values = [value for key, value in answer.headers if key.lower() == name]
+    return b",".join(values).decode("utf-8", "replace").strip()

@@ -1,0 +1,1 @@
+"""How good a model is: COCO's metrics, intervals, the gate and the model card. No TensorFlow."""

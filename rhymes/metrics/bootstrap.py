@@ -1,0 +1,180 @@
+"""Average precision of many resamples of the test images, by COCO's definition.
+
+Which images a test split holds is chance. The bootstrap repeats that chance: it draws as many
+images from the split as it has, with replacement, and measures again (Efron and Tibshirani, An
+Introduction to the Bootstrap, 1993). Objects of one image are drawn together, as they are alike.
+
+Detections are matched with objects once, for that does not depend on other images. A resample is
+then a weight for each image, how often it was drawn, and AP is accumulated with these weights for
+many resamples at once: precision of what was found so far is the weight of the true positives over
+the weight of all. That equals scoring a dataset in which images stand as often as their weights,
+each under an id of its own beside the others, where the scores within an image differ.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from rhymes.metrics.scoring import RECALLS, Coco, Kind, Result, coco_evaluation
+
+_ALL_AREAS = [0.0, 1e10]
+_MAX_DETECTIONS = 100
+# Values of an array of [resamples, detections] that are worked on at a time: 32 MB of float64.
+_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMatches:
+    """Detections of one class in all images, the surest first.
+
+    Attributes:
+        images: int64 [detections], the place of each one's image.
+        is_right: bool [10 IoUs, detections], whether it finds an object.
+        objects: int64 [images], objects in the truth.
+    """
+
+    images: NDArray[np.int64]
+    is_right: NDArray[np.bool_]
+    objects: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Precisions:
+    """Average precisions of resamples, NaN where a resample has no object of the class.
+
+    Attributes:
+        ap: float64 [resamples, classes], the mean over IoU 0.50 to 0.95.
+        ap50: The same at IoU 0.50.
+    """
+
+    ap: NDArray[np.float64]
+    ap50: NDArray[np.float64]
+
+
+def draw_weights(images: int, resamples: int, seed: int) -> NDArray[np.int64]:
+    """Draw resamples of images: int64 [resamples, images], how often each image was drawn."""
+    if not images:
+        return np.zeros((resamples, 0), np.int64)
+    return np.random.default_rng(seed).multinomial(
+        images, np.full(images, 1 / images), size=resamples
+    )
+
+
+def results_to_matches(truth: Coco, results: Sequence[Result], kind: Kind) -> list[ClassMatches]:
+    """Match detections with objects in each image.
+
+    Args:
+        truth: A COCO dataset without crowds.
+        results: COCO results.
+        kind: `bbox` compares boxes, `segm` masks.
+
+    Returns:
+        One for each class in the order of their ids; images are in the order of their ids.
+
+    Raises:
+        InputError: masks are asked for and an object of the truth has none.
+    """
+    places = {number: place for place, number in enumerate(sorted(_ids(truth["images"])))}
+    objects = Counter((each["category_id"], each["image_id"]) for each in truth["annotations"])
+    found: dict[int, list[Any]] = {number: [] for number in sorted(_ids(truth["categories"]))}
+    for matched in _evaluate(truth, results, kind):
+        found[matched["category_id"]].append(matched)
+    matches = []
+    for class_id, of_images in found.items():
+        counts = np.zeros(len(places), np.int64)
+        for image_id, place in places.items():
+            counts[place] = objects[class_id, image_id]
+        matches.append(_join(of_images, places, counts))
+    return matches
+
+
+def _ids(records: Sequence[dict[str, Any]]) -> list[int]:
+    return [record["id"] for record in records]
+
+
+def _evaluate(truth: Coco, results: Sequence[Result], kind: Kind) -> list[dict[str, Any]]:
+    """COCO's matches, one an image and class with detections or objects; of all areas."""
+    evaluation = coco_evaluation(truth, results, kind)
+    evaluation.params.area_rng, evaluation.params.area_rng_lbl = [_ALL_AREAS], ["all"]
+    evaluation.params.max_dets = [_MAX_DETECTIONS]
+    evaluation.evaluate()
+    return [matched for matched in evaluation.eval_imgs if matched is not None]
+
+
+def _join(
+    of_images: list[dict[str, Any]], places: dict[int, int], objects: NDArray[np.int64]
+) -> ClassMatches:
+    """Put one class's images together; equal scores stay in the order of images, as in COCO."""
+    of_images = sorted(
+        (matched for matched in of_images if matched["dtScores"]), key=itemgetter("image_id")
+    )
+    if not of_images:
+        return ClassMatches(np.zeros(0, np.int64), np.zeros((10, 0), np.bool_), objects)
+    scores = np.concatenate([matched["dtScores"] for matched in of_images])
+    images = np.repeat(
+        [places[matched["image_id"]] for matched in of_images],
+        [len(matched["dtScores"]) for matched in of_images],
+    )
+    is_right = np.concatenate([np.asarray(m["dtMatched"], np.bool_) for m in of_images], axis=1)
+    order = np.argsort(-scores, kind="stable")
+    return ClassMatches(images[order], is_right[:, order], objects)
+
+
+def measure(
+    matches: Sequence[ClassMatches], weights: NDArray[np.int64], progress: str | None = None
+) -> Precisions:
+    """Measure AP and AP50 of each class in each resample.
+
+    Args:
+        matches: Of each class.
+        weights: int64 [resamples, images]; a row of ones is the split itself.
+        progress: Title of a progress bar; none is shown without.
+    """
+    ap = np.full((len(weights), len(matches)), np.nan)
+    ap50 = ap.copy()
+    hidden = True if progress is None else None
+    for place, of_class in enumerate(tqdm(matches, progress, unit="class", disable=hidden)):
+        step = max(_CHUNK // max(len(of_class.images), 1), 1)
+        for start in range(0, len(weights), step):
+            rows = slice(start, start + step)
+            by_iou = _class_precisions(of_class, weights[rows])
+            ap[rows, place], ap50[rows, place] = by_iou.mean(axis=1), by_iou[:, 0]
+    return Precisions(ap, ap50)
+
+
+def _class_precisions(matches: ClassMatches, weights: NDArray[np.int64]) -> NDArray[np.float64]:
+    """AP of one class at each IoU: [resamples, 10 IoUs]; NaN in resamples without an object.
+
+    Precision rises only where something is found, so only there the curve is computed. Each such
+    place stands for the recalls of COCO's 101 that it is the first to reach, and has there the
+    greatest precision from itself on.
+    """
+    objects = weights @ matches.objects
+    reported = np.cumsum(weights[:, matches.images], axis=1)
+    precisions = np.zeros((len(weights), len(matches.is_right)))
+    for iou, is_right in enumerate(matches.is_right):
+        places = np.flatnonzero(is_right)
+        found = np.cumsum(weights[:, matches.images[places]], axis=1)
+        precision = found / np.maximum(reported[:, places], 1)
+        greatest = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        recall = found / np.maximum(objects, 1)[:, None]
+        reached = np.diff(np.searchsorted(RECALLS, recall, side="right"), axis=1, prepend=0)
+        precisions[:, iou] = (greatest * reached).sum(axis=1) / len(RECALLS)
+    precisions[objects == 0] = np.nan
+    return precisions
+
+
+def class_mean(precisions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean [resamples] over the classes that a resample has; NaN where it has none."""
+    present = ~np.isnan(precisions)
+    counts = present.sum(axis=1)
+    sums = np.where(present, precisions, 0).sum(axis=1)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

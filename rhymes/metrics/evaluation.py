@@ -1,0 +1,168 @@
+"""All that is reported about a detector's results on a split: figures, tables and curves.
+
+Pure functions from the truth and the results; no TensorFlow, no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rhymes.metrics.confusion import Confusion, ImageScore, confusion, image_scores
+from rhymes.metrics.scoring import (
+    RECALLS,
+    Coco,
+    Result,
+    Scores,
+    mean_precision,
+    score,
+    summaries_to_metrics,
+)
+
+Row = dict[str, str | int | float]
+
+SHOWN_CLASSES = 30
+"""Classes of a confusion matrix that is to be looked at."""
+
+CURVE_COLUMNS = ("recall", "iou50", "iou75")
+CLASS_CURVE_COLUMNS = ("kind", "class", "iou", "recall", "precision")
+CONFUSION_COLUMNS = ("actual", "predicted")
+COUNT_COLUMNS = ("actual", "predicted", "count")
+
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What counts as found where a decision is needed; average precision needs none.
+
+    Attributes:
+        picture_score: Least score of a detection in the ranking and the pictures.
+        confusion_score: Least score of a detection in the confusion matrix.
+        confusion_iou: Least IoU of a pair in the confusion matrix.
+    """
+
+    picture_score: float
+    confusion_score: float
+    confusion_iou: float
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Everything known about results on a split.
+
+    Attributes:
+        thresholds: What it was made with.
+        images: Number of pictures.
+        objects: Number of objects in the truth.
+        boxes: Scores of the boxes.
+        masks: Scores of the masks, None for a model without.
+        confusion: Of the boxes.
+        ranking: The pictures, the worst first.
+    """
+
+    thresholds: Thresholds
+    images: int
+    objects: int
+    boxes: Scores
+    masks: Scores | None
+    confusion: Confusion
+    ranking: list[ImageScore]
+
+
+def evaluate_results(
+    truth: Coco, results: Sequence[Result], masks: bool, thresholds: Thresholds
+) -> Evaluation:
+    """Score, confuse and rank.
+
+    Args:
+        truth: A COCO dataset.
+        results: COCO results.
+        masks: Whether the model gives masks (results may be empty, so they cannot tell).
+        thresholds: Where a decision is needed.
+    """
+    return Evaluation(
+        thresholds=thresholds,
+        images=len(truth["images"]),
+        objects=len(truth["annotations"]),
+        boxes=score(truth, results, "bbox"),
+        masks=score(truth, results, "segm") if masks else None,
+        confusion=confusion(truth, results, thresholds.confusion_score, thresholds.confusion_iou),
+        ranking=image_scores(truth, results, thresholds.picture_score),
+    )
+
+
+def evaluation_to_metrics(evaluation: Evaluation) -> dict[str, Any]:
+    """The figures, nested: `AP`, ..., `mask_AP`, ..., `classes` by name; None is undefined."""
+    classes: dict[str, dict[str, float | int | None]] = {
+        name: {"AP": _rounded(measured.ap), "AP50": _rounded(measured.ap50)}
+        for name, measured in evaluation.boxes.classes.items()
+    }
+    metrics: dict[str, Any] = {
+        "images": evaluation.images,
+        "objects": evaluation.objects,
+        **{
+            name: _rounded(value)
+            for name, value in summaries_to_metrics(evaluation.boxes, evaluation.masks).items()
+        },
+    }
+    if evaluation.masks:
+        for name, measured in evaluation.masks.classes.items():
+            classes[name]["mask_AP"] = _rounded(measured.ap)
+            classes[name]["mask_AP50"] = _rounded(measured.ap50)
+    for name, measured in evaluation.boxes.classes.items():
+        classes[name]["objects"] = measured.objects
+    return metrics | {"classes": classes}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DIGITS)
+
+
+def scores_to_curve(scores: Scores | None) -> Iterator[Row]:
+    """The mean precision of the classes by recall, at two IoUs; nothing where it is undefined."""
+    if scores is None:
+        return
+    means = mean_precision(scores.precision50), mean_precision(scores.precision75)
+    if np.isnan(means[0]).any():
+        return
+    for point in zip(RECALLS, *means, strict=True):
+        yield {
+            column: round(float(value), _DIGITS)
+            for column, value in zip(CURVE_COLUMNS, point, strict=True)
+        }
+
+
+def evaluation_to_class_curves(evaluation: Evaluation) -> Iterator[Row]:
+    """Precision by recall of each class in the truth, of boxes and masks, at two IoUs."""
+    for kind, scores in (("box", evaluation.boxes), ("mask", evaluation.masks)):
+        if scores is None:
+            continue
+        for place, name in enumerate(scores.classes):
+            for iou, precision in ((0.5, scores.precision50), (0.75, scores.precision75)):
+                if precision[0, place] < 0:
+                    continue
+                for recall, value in zip(RECALLS, precision[:, place], strict=True):
+                    yield {
+                        "kind": kind,
+                        "class": name,
+                        "iou": iou,
+                        "recall": round(float(recall), _DIGITS),
+                        "precision": round(float(value), _DIGITS),
+                    }
+
+
+def confusion_to_rows(counted: Confusion) -> Iterator[Row]:
+    """One row an object, as DVC's template `confusion` wants it (it counts them itself)."""
+    for actual, predicted, count in counted.most_confused(SHOWN_CLASSES).pairs():
+        for _ in range(count):
+            yield {"actual": actual, "predicted": predicted}
+
+
+def confusion_to_counts(counted: Confusion) -> Iterator[Row]:
+    """One row a pair of classes that occurs, of all classes."""
+    for actual, predicted, count in counted.pairs():
+        yield {"actual": actual, "predicted": predicted, "count": count}

@@ -1,0 +1,162 @@
+"""An evaluation as Markdown, for the person who decides whether a detector is good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from rhymes.metrics.confusion import BACKGROUND, ImageScore
+from rhymes.metrics.evaluation import Evaluation
+
+_SHOWN_CONFUSIONS = 20
+_SUMMARY = (
+    ("AP", "AP (mean over IoU 0.50 to 0.95)"),
+    ("AP50", "AP at IoU 0.50"),
+    ("AP75", "AP at IoU 0.75"),
+    ("AP_small", "AP of small objects (below 32 x 32 pixels)"),
+    ("AP_medium", "AP of medium objects"),
+    ("AP_large", "AP of large objects (above 96 x 96 pixels)"),
+    ("AR_1", "recall with 1 detection an image"),
+    ("AR_10", "recall with 10"),
+    ("AR_100", "recall with 100"),
+)
+
+
+class Drawn(NamedTuple):
+    """A picture that was drawn: its path from the report, its name, and how it went."""
+
+    path: str
+    name: str
+    score: ImageScore
+
+
+def evaluation_to_markdown(evaluation: Evaluation, pictures: Sequence[Drawn]) -> str:
+    """Write the report: headline figures, classes and pictures (the worst first), confusions.
+
+    Args:
+        evaluation: What was found out.
+        pictures: Those that were drawn, the worst first.
+    """
+    parts = [
+        "# The exported detector on the test split",
+        _intro(evaluation),
+        _table(*_summary_table(evaluation)),
+        _decision_text(evaluation),
+        "## Classes, the worst first",
+        _table(*_class_table(evaluation)),
+        "## What is taken for what",
+        _confusion_text(evaluation),
+    ]
+    if pictures:
+        parts += ["## Pictures, the worst first", "\n".join(_picture_lines(pictures))]
+    return "\n\n".join(parts) + "\n"
+
+
+def evaluation_to_headline(evaluation: Evaluation) -> str:
+    """Say it in one line."""
+    kinds = [("", evaluation.boxes), *([("mask ", evaluation.masks)] if evaluation.masks else [])]
+    figures = [
+        f"{kind}{name} {_number(scores.summary[name])}"
+        for kind, scores in kinds
+        for name in ("AP", "AP50")
+    ]
+    return f"{evaluation.images} images, {evaluation.objects} objects: {', '.join(figures)}"
+
+
+def _intro(evaluation: Evaluation) -> str:
+    present = sum(1 for measured in evaluation.boxes.classes.values() if measured.objects)
+    return (
+        f"{evaluation.images} images with {evaluation.objects} objects of {present} of "
+        f"{len(evaluation.boxes.classes)} classes. Precisions and recalls are fractions of 0 to 1 "
+        "by COCO's definition; n/a is undefined, for there is nothing to count."
+    )
+
+
+def _summary_table(evaluation: Evaluation) -> tuple[list[str], Iterator[list[str]]]:
+    kinds = [evaluation.boxes, *([evaluation.masks] if evaluation.masks else [])]
+    rows = ([text, *(_number(scores.summary[name]) for scores in kinds)] for name, text in _SUMMARY)
+    return ["", "boxes", "masks"][: 1 + len(kinds)], rows
+
+
+def _decision_text(evaluation: Evaluation) -> str:
+    counts = evaluation.confusion.counts
+    right = int(np.trace(counts[:-1, :-1]))
+    wrong = int(counts[:-1, :-1].sum()) - right
+    thresholds = evaluation.thresholds
+    return (
+        f"Of detections with a score of {thresholds.confusion_score:g} or more, paired with the "
+        f"objects at IoU {thresholds.confusion_iou:g} or more: **{right} of {evaluation.objects} "
+        f"objects found** with their class, {wrong} with another class, "
+        f"{int(counts[:-1, -1].sum())} missed; {int(counts[-1, :-1].sum())} invented."
+    )
+
+
+def _class_table(evaluation: Evaluation) -> tuple[list[str], Iterator[list[str]]]:
+    header = ["class", "objects", "AP", "AP50"]
+    header += ["mask AP", "mask AP50"] if evaluation.masks else []
+    header += ["precision", "recall"]
+    counts = evaluation.confusion.counts
+    right, predicted, actual = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
+    places = {name: place for place, name in enumerate(evaluation.confusion.names)}
+    boxes = evaluation.boxes.classes
+    worst_first = sorted(boxes, key=lambda name: (boxes[name].ap is None, boxes[name].ap or 0.0))
+
+    def rows() -> Iterator[list[str]]:
+        for name in worst_first:
+            measured, place = boxes[name], places[name]
+            row = [name, str(measured.objects), _number(measured.ap), _number(measured.ap50)]
+            if evaluation.masks:
+                mask = evaluation.masks.classes[name]
+                row += [_number(mask.ap), _number(mask.ap50)]
+            row += [_fraction(right[place], whole[place]) for whole in (predicted, actual)]
+            yield row
+
+    return header, rows()
+
+
+def _confusion_text(evaluation: Evaluation) -> str:
+    errors = evaluation.confusion.errors()
+    if not errors:
+        return "Nothing."
+    table = _table(
+        ["truth", "prediction", "times"],
+        (
+            [actual, predicted, str(count)]
+            for actual, predicted, count in errors[:_SHOWN_CONFUSIONS]
+        ),
+    )
+    rest = len(errors) - _SHOWN_CONFUSIONS
+    more = f"\n\n{rest} more pairs are in plots/confusion_counts.csv." if rest > 0 else ""
+    return f"{BACKGROUND} as prediction: missed; as truth: invented.\n\n{table}{more}"
+
+
+def _picture_lines(pictures: Sequence[Drawn]) -> Iterator[str]:
+    for rank, (path, name, score) in enumerate(pictures, start=1):
+        yield f"{rank}. [{_escaped(name)}]({path}): {image_score_to_text(score)}"
+
+
+def image_score_to_text(image: ImageScore) -> str:
+    """Say in a few words how a picture went."""
+    return (
+        f"F1 {image.f1:.2f}, {len(image.found)} found, {len(image.missed)} missed, "
+        f"{len(image.invented)} invented"
+    )
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
+
+
+def _fraction(part: int, whole: int) -> str:
+    return _number(part / whole if whole else None)

@@ -1,0 +1,197 @@
+"""May a candidate be published? What was measured -> a decision with its reasons.
+
+A loss counts when it is greater than the rules allow and chance does not explain it. A gain is
+called one when chance does not explain it. docs/decisions/0008 says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from rhymes.common.params import section
+from rhymes.metrics.gate_figures import Bootstrap, Comparison, Difference, Measured
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+_LISTED = 5
+_FEW_IMAGES = 10
+_INCOMPARABLE = (
+    "It cannot be compared with the published version: no object of a class that both know is in "
+    "an image of both test splits. If the data were replaced on purpose, remove "
+    "reports/published/detections.json: then there is no baseline."
+)
+
+
+@section
+class GateParams:
+    """The section `gate`.
+
+    Attributes:
+        seed: of the resamples.
+        resamples: how many; more of them make the intervals' ends steadier.
+        confidence: of the intervals.
+        min_ap50: least AP50 of the candidate's boxes on its whole test split.
+        max_ap_loss: allowed loss of AP, the mean over the classes.
+        max_class_ap_loss: allowed loss of each class's AP.
+    """
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    resamples: Annotated[int, Field(ge=100, le=100_000)]
+    confidence: Annotated[float, Field(ge=0.5, lt=1)]
+    min_ap50: Fraction
+    max_ap_loss: Fraction
+    max_class_ap_loss: Fraction
+
+    @property
+    def bootstrap(self) -> Bootstrap:
+        """How chance is asked."""
+        return Bootstrap(self.seed, self.resamples, self.confidence)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the gate says.
+
+    Attributes:
+        reasons: Sentences, why the candidate may not be published; none: it passed.
+        notes: Sentences, what else should be known.
+    """
+
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the candidate may be published."""
+        return not self.reasons
+
+
+def decide(
+    measured: Measured,
+    comparison: Comparison | None,
+    rules: GateParams,
+    *,
+    is_published: bool = False,
+) -> Decision:
+    """Apply the rules.
+
+    Args:
+        measured: The candidate by itself.
+        comparison: The candidate against the published version; None where nothing is published.
+        rules: The section `gate`.
+        is_published: Whether the candidate is that very version.
+    """
+    reasons = list(_floor_reasons(measured, rules))
+    if comparison is None:
+        return Decision(tuple(reasons), ("No baseline: no version is published yet.",))
+    notes = list(_notes(comparison, rules))
+    if is_published:
+        notes.insert(0, "This is the published version itself.")
+    if comparison.figures["AP"].change.value is None:
+        if not is_published:
+            reasons.append(_INCOMPARABLE)
+        return Decision(tuple(reasons), tuple(notes))
+    reasons += _loss_reasons(comparison, rules)
+    return Decision(tuple(reasons), (*_progress(comparison, rules), *notes))
+
+
+def _floor_reasons(measured: Measured, rules: GateParams) -> Iterator[str]:
+    ap50 = measured.figures["AP50"].value
+    if ap50 is None and rules.min_ap50 > 0:
+        yield "AP50 is undefined, as the test split has no object; raise coco.test_fraction."
+    elif ap50 is not None and ap50 < rules.min_ap50:
+        yield f"AP50 is {ap50:.3f}, below gate.min_ap50 = {rules.min_ap50:g}."
+
+
+def _loss_reasons(comparison: Comparison, rules: GateParams) -> Iterator[str]:
+    for figure in ("AP", "mask_AP"):
+        overall = comparison.figures.get(figure)
+        if overall and _lost(overall, rules.max_ap_loss):
+            allowed = f"gate.max_ap_loss allows {rules.max_ap_loss:g}"
+            yield f"{_title(figure)} fell {_change_to_text(overall, rules)}; {allowed}."
+        for name, of_class in comparison.classes.items():
+            change = of_class.figures.get(figure)
+            if change and _lost(change, rules.max_class_ap_loss):
+                allowed = f"gate.max_class_ap_loss allows {rules.max_class_ap_loss:g}"
+                yield (
+                    f"{_title(figure)} of class {name!r} fell {_change_to_text(change, rules)}; "
+                    f"{allowed}."
+                )
+
+
+def _lost(difference: Difference, allowed: float) -> bool:
+    loss = -(difference.change.value or 0.0)
+    return difference.is_worse and loss > allowed
+
+
+def _progress(comparison: Comparison, rules: GateParams) -> Iterator[str]:
+    """Say of each overall figure that is no reason whether it rose or fell, or may be chance."""
+    for figure in ("AP", "mask_AP"):
+        overall = comparison.figures.get(figure)
+        if overall is None or _lost(overall, rules.max_ap_loss):
+            continue
+        text = _change_to_text(overall, rules)
+        if overall.is_same:
+            yield f"{_title(figure)} is the same, {overall.candidate:.3f}."
+        elif overall.is_better:
+            yield f"{_title(figure)} rose {text}."
+        elif overall.is_worse:
+            yield f"{_title(figure)} fell {text}; gate.max_ap_loss allows it."
+        else:
+            yield f"{_title(figure)} went {text}: as zero is in it, this may be chance."
+
+
+def _notes(comparison: Comparison, rules: GateParams) -> Iterator[str]:
+    left_out = comparison.candidate_only + comparison.baseline_only
+    if left_out:
+        yield (
+            f"{comparison.images} images are in both test splits and were compared; left out were "
+            f"{comparison.candidate_only} of the candidate's alone and {comparison.baseline_only} "
+            "of the published version's alone."
+        )
+    if comparison.images < _FEW_IMAGES:
+        yield f"Only {comparison.images} images were compared, so little is known."
+    for what, names in (
+        ("the published version does not know", comparison.new_classes),
+        ("the candidate no longer knows", comparison.gone_classes),
+    ):
+        if names:
+            yield f"Not compared: classes that {what}: {_listed(names)}."
+    if comparison.masks_of_one:
+        yield f"Masks are not compared: {comparison.masks_of_one} alone gives them."
+    unsure = {
+        name: change
+        for name, of_class in comparison.classes.items()
+        if (change := min(each.change.value or 0.0 for each in of_class.figures.values()))
+        < -rules.max_class_ap_loss
+        and not any(each.is_worse for each in of_class.figures.values())
+    }
+    if unsure:
+        worst_first = tuple(sorted(unsure, key=lambda name: unsure[name]))
+        yield (
+            f"Classes that lost more than {rules.max_class_ap_loss:g} AP, which may be chance: "
+            f"{_listed(worst_first)}."
+        )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    text = ", ".join(repr(name) for name in names[:_LISTED])
+    return text if len(names) <= _LISTED else f"{text} and {len(names) - _LISTED} more"
+
+
+def _title(figure: str) -> str:
+    return "Mask AP" if figure == "mask_AP" else figure
+
+
+def _change_to_text(difference: Difference, rules: GateParams) -> str:
+    """Say from what to what, and where the difference lies."""
+    change = difference.change
+    interval = f"{100 * rules.confidence:g} % interval of the difference"
+    return (
+        f"from {difference.baseline or 0:.3f} to {difference.candidate or 0:.3f} "
+        f"({interval} {change.low or 0:+.3f} to {change.high or 0:+.3f})"
+    )

@@ -1,0 +1,1 @@
+"""Many pictures predicted: which ones, what is written, what an annotator should see first."""

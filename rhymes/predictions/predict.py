@@ -1,0 +1,229 @@
+"""Predict on pictures with a model server, and write what annotators and the pipeline read.
+
+python -m rhymes.predictions.predict FILES... --out DIR      (`make serve` starts a server)
+
+DIR/annotations.csv is an export in the platform's own dialect, a pre-annotation: with
+`raw.export: DIR` in params.yaml it is the pipeline's input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rhymes.client.client import DetectorClient
+from rhymes.client.errors import ServingError
+from rhymes.common.errors import InputError
+from rhymes.predictions.picture_list import PictureList, path_to_text, paths_to_pictures
+from rhymes.predictions.prediction_files import FAILURES, check_out
+from rhymes.predictions.prediction_run import RunOptions, RunResult, predict_pictures
+
+ADDRESS_VARIABLE = "SERVING_ADDRESS"
+_LISTED = 20
+
+_DESCRIPTION = """\
+Find objects in pictures with a model server, and write a folder of predictions.
+
+DIR gets annotations.csv with categories.csv (an export that the pipeline reads: set raw.export to
+DIR), copies of the pictures in images/, annotated pictures in pictures/, one prediction a picture
+in json/, coco_results.json (all parts of masks) with coco_images.json, failures.csv and
+prediction.json.
+"""
+
+_EPILOG = """\
+A picture that fails is listed at the end and in failures.csv; the others are written. Ctrl-C, and a
+server that is gone for good, end the run; what is complete by then is written.
+
+Exit code: 0 all pictures written; 1 some failed, or the run ended early or could not begin; 2 wrong
+arguments; 130 Ctrl-C.
+"""
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; wrong arguments end the program with code 2."""
+    parser = argparse.ArgumentParser(
+        "python -m rhymes.predictions.predict",
+        usage="python -m rhymes.predictions.predict FILES... --out DIR [options]",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILES",
+        help="pictures, and folders: of these all pictures in them at any depth, sorted; names "
+        "that begin with a dot, and DIR itself, are left out",
+    )  # fmt: skip
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace DIR where an earlier run wrote it"
+    )
+    _add_server_arguments(parser)
+    _add_output_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
+    server = parser.add_argument_group("the server")
+    server.add_argument(
+        "--server", metavar="ADDRESS", default=os.environ.get(ADDRESS_VARIABLE, "localhost:8500"),
+        help=f"host:port of its gRPC (${ADDRESS_VARIABLE}; now %(default)s)",
+    )  # fmt: skip
+    server.add_argument("--model", default="detector", help="name (%(default)s)")
+    which = server.add_mutually_exclusive_group()
+    which.add_argument(
+        "--version", type=_positive, metavar="N", help="number (default: the latest)"
+    )
+    which.add_argument("--label", help="of a version, such as stable")
+    server.add_argument(
+        "--label_map", type=Path, metavar="FILE",
+        help="label_map.pbtxt with the class names of a model that does not tell them",
+    )  # fmt: skip
+    server.add_argument(
+        "--timeout", type=_seconds, default=30.0, metavar="SECONDS",
+        help="for one picture (%(default)g)",
+    )  # fmt: skip
+    server.add_argument(
+        "--workers", type=_positive, default=4, metavar="N",
+        help="pictures at a time (%(default)d); each takes up to 16 bytes of memory a pixel",
+    )  # fmt: skip
+
+
+def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    output = parser.add_argument_group("what is written")
+    output.add_argument(
+        "--score", type=_fraction, default=0.5, metavar="X",
+        help="write objects of at least this score, 0 to 1 (%(default)g)",
+    )  # fmt: skip
+    output.add_argument(
+        "--dialect", choices=("boxes", "polygons"),
+        help="of annotations.csv (default: polygons where the model gives masks)",
+    )  # fmt: skip
+    output.add_argument(
+        "--rank", choices=("input", "uncertain"), default="input",
+        help="order of annotations.csv: as given, or first those pictures that would teach the "
+        "model most, judged by all that it found, of whatever score (%(default)s)",
+    )  # fmt: skip
+    output.add_argument("--no-pictures", action="store_true", help="draw no annotated pictures")
+    output.add_argument(
+        "--image_url_prefix", metavar="URL",
+        help="the pictures lie at this URL followed by their path below their folder: copy none, "
+        "and name them so in annotations.csv",
+    )  # fmt: skip
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def _fraction(text: str) -> float:
+    return _number(text, 0, 1)
+
+
+def _seconds(text: str) -> float:
+    return _number(text, 0.001, 86_400)
+
+
+def _number(text: str, least: float, most: float) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least:g} to {most:g}")
+    return number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code (see the help)."""
+    options = parse_arguments(arguments)
+    out = Path(os.path.realpath(options.out))
+    try:
+        check_out(out, overwrite=options.overwrite)
+        listed = paths_to_pictures(options.files, out, options.image_url_prefix)
+        with _open_client(options) as client:
+            result = predict_pictures(client, listed, _run_options(options, out))
+    except (InputError, ServingError) as error:
+        return _complain(str(error), 1)
+    except OSError as error:
+        return _complain(f"cannot write {path_to_text(options.out)}: {error.strerror}", 1)
+    except KeyboardInterrupt:
+        return _complain("interrupted; nothing was written", 130)
+    print("\n".join(_result_to_lines(result, listed, path_to_text(options.out))))
+    return _report_problems(result)
+
+
+def _open_client(options: argparse.Namespace) -> DetectorClient:
+    return DetectorClient(
+        options.server,
+        model=options.model,
+        version=options.version,
+        label=options.label,
+        timeout=options.timeout,
+        label_map=options.label_map,
+    )
+
+
+def _run_options(options: argparse.Namespace, out: Path) -> RunOptions:
+    return RunOptions(
+        out,
+        score=options.score,
+        dialect=options.dialect,
+        rank=options.rank,
+        is_drawn=not options.no_pictures,
+        workers=options.workers,
+    )
+
+
+def _result_to_lines(result: RunResult, listed: PictureList, out: str) -> Iterator[str]:
+    counts, model = result.counts, result.model
+    pictures = f"{counts.pictures} of {len(listed.pictures)} pictures"
+    yield (
+        f"predict: {counts.objects} objects in {pictures} -> {out} "
+        f"(model {model.name}, version {model.version})"
+    )
+    if listed.passed_over:
+        yield f"  {listed.passed_over} files of the folders have no picture's suffix: passed over"
+    if counts.blank:
+        yield f"  {counts.blank} pictures in which nothing at all was found"
+    if counts.cut:
+        yield (
+            f"  {counts.cut} objects in several parts: annotations.csv and json/ have the largest, "
+            "coco_results.json has all"
+        )
+    if counts.empty:
+        yield f"  {counts.empty} objects without a pixel in their mask: written as boxes"
+
+
+def _report_problems(result: RunResult) -> int:
+    """Print what went wrong; return the exit code."""
+    for failure in result.failures[:_LISTED]:
+        print(f"  failed: {failure.file}: {failure.reason}", file=sys.stderr)
+    if len(result.failures) > _LISTED:
+        more = len(result.failures) - _LISTED
+        print(f"  ... and {more} more in {FAILURES}", file=sys.stderr)
+    if result.stop is None:
+        return 1 if result.failures else 0
+    rest = f"{result.untried} pictures were not tried; what was complete is written"
+    if isinstance(result.stop, KeyboardInterrupt):
+        return _complain(f"interrupted: {rest}", 130)
+    if not isinstance(result.stop, ServingError | OSError):
+        raise result.stop
+    return _complain(f"{result.stop}\n{rest}", 1)
+
+
+def _complain(text: str, code: int) -> int:
+    print(f"predict: {text}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    # What stops a job in a queue stops it as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main())

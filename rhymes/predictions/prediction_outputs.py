@@ -1,0 +1,163 @@
+"""What was found in one picture -> the bytes of every file that tells of it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from rhymes.coco.files import CocoImage
+from rhymes.detections.detections import Detections, detections_to_coco
+from rhymes.detections.drawing import detections_to_labels, draw_detections
+from rhymes.images.images import UprightImage, image_to_pixels
+from rhymes.predictions.export_cells import (
+    Dialect,
+    detections_to_items,
+    detections_to_outlines,
+    detections_to_prediction,
+    items_to_cell,
+)
+from rhymes.predictions.picture_list import Picture
+from rhymes.predictions.ranking import Uncertainty, detections_to_uncertainty
+
+_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """What all pictures of a run have in common.
+
+    Attributes:
+        names: Class names by id.
+        dialect: Of the CSV.
+        score: Objects of at least this score are written and drawn.
+        is_drawn: Whether to draw annotated pictures.
+        model: What the JSON's `info` says of the model.
+    """
+
+    names: Mapping[int, str]
+    dialect: Dialect
+    score: float
+    is_drawn: bool
+    model: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Everything that is written about a picture.
+
+    Attributes:
+        picture: The picture.
+        coco_image: Its record in COCO's list of images.
+        cell: Its `output_content` in the CSV.
+        prediction: The text of its JSON file.
+        coco_results: The texts of its records in COCO's list of results.
+        copy: The bytes of its file, where a copy is wanted.
+        drawn: An annotated picture, JPEG, where one is wanted.
+        uncertainty: How much it would teach the model.
+        objects: How many are written.
+        cut: How many of those have parts that CSV and JSON leave out.
+        empty: How many of those have a mask without a pixel.
+        is_blank: Whether nothing at all was found, of whatever score.
+    """
+
+    picture: Picture
+    coco_image: CocoImage
+    cell: str
+    prediction: str
+    coco_results: tuple[str, ...]
+    copy: bytes | None
+    drawn: bytes | None
+    uncertainty: Uncertainty
+    objects: int
+    cut: int
+    empty: int
+    is_blank: bool
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A picture and what its file holds.
+
+    Attributes:
+        picture: The picture.
+        number: Its id in the COCO files.
+        data: The bytes of its file.
+        upright: The same picture as detectors see it.
+    """
+
+    picture: Picture
+    number: int
+    data: bytes
+    upright: UprightImage
+
+
+def detections_to_outputs(
+    loaded: Loaded, detections: Detections, settings: OutputSettings
+) -> Outputs:
+    """Make all that is written about a picture, of all that was found in it.
+
+    Raises:
+        InputError: a class has no name.
+    """
+    picture = loaded.picture
+    uncertainty = detections_to_uncertainty(detections)
+    chosen = detections.above(settings.score)
+    outlines = detections_to_outlines(chosen)
+    items = detections_to_items(chosen, outlines, settings.names, settings.dialect)
+    info = _info(picture, detections, uncertainty, settings)
+    prediction = detections_to_prediction(chosen, outlines, settings.names, info)
+    return Outputs(
+        picture,
+        _coco_image(loaded),
+        items_to_cell(items),
+        _json(prediction) + "\n",
+        tuple(_json(result) for result in detections_to_coco(chosen, loaded.number)),
+        copy=loaded.data if picture.is_copied else None,
+        drawn=_draw(loaded.upright, chosen, settings.names) if settings.is_drawn else None,
+        uncertainty=uncertainty,
+        objects=len(chosen),
+        cut=outlines.cut,
+        empty=outlines.empty,
+        is_blank=not len(detections),
+    )
+
+
+def _info(
+    picture: Picture, detections: Detections, uncertainty: Uncertainty, settings: OutputSettings
+) -> dict[str, Any]:
+    return {
+        "file": picture.shown,
+        "image": picture.image,
+        "width": detections.width,
+        "height": detections.height,
+        **settings.model,
+        "score": settings.score,
+        "uncertainty": round(uncertainty.highest, 6),
+    }
+
+
+def _coco_image(loaded: Loaded) -> CocoImage:
+    return {
+        "id": loaded.number,
+        "file_name": loaded.picture.file_name,
+        "width": loaded.upright.width,
+        "height": loaded.upright.height,
+        "source": loaded.picture.image,
+    }
+
+
+def _draw(upright: UprightImage, detections: Detections, names: Mapping[int, str]) -> bytes:
+    pixels = Image.fromarray(image_to_pixels(upright))
+    drawn = draw_detections(pixels, detections, detections_to_labels(detections, names))
+    encoded = io.BytesIO()
+    drawn.save(encoded, "JPEG", quality=_QUALITY)
+    return encoded.getvalue()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

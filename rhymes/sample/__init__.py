@@ -1,0 +1,1 @@
+"""Draws the sample: trays of a cafeteria, with every dish's outline."""

@@ -1,1 +1,0 @@
-"""The client's parts: the connection, what the model wants to be sent, what its answers mean."""

@@ -1,1 +1,0 @@
-"""Drawn cafeteria trays: pictures with exact outlines, made from a seed alone."""

@@ -1,0 +1,165 @@
+"""Shares and least numbers of classes, against the published implementation of the algorithm."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from iterstrat.ml_stratifiers import IterativeStratification
+
+from rhymes.coco.stratification import TEST, TRAIN, VAL, Group, stratify
+
+FRACTIONS = (0.7, 0.15, 0.15)
+
+
+def groups_of(*classes: tuple[int, ...], split: int | None = None) -> list[Group]:
+    return [Group(f"{split}-{n}", 1, ids, split) for n, ids in enumerate(classes)]
+
+
+def long_tailed(images: int, classes: int, per_image: int, seed: int = 0) -> list[Group]:
+    """As in a cafeteria: the second dish is half as frequent as the first, and so on."""
+    generator = np.random.default_rng(seed)
+    shares = 1 / np.arange(1, classes + 1)
+    counts = generator.integers(0, 2 * per_image, images)
+    return [
+        Group(f"image {n}", 1, tuple(generator.choice(classes, k, False, shares / shares.sum())))
+        for n, k in enumerate(np.minimum(counts, classes).tolist())
+    ]
+
+
+def held(groups: list[Group], splits: np.ndarray) -> np.ndarray:
+    """Groups [split, class]."""
+    table = np.zeros((3, 1 + max(max(g.classes, default=0) for g in groups)), dtype=int)
+    for group, split in zip(groups, splits, strict=True):
+        table[split, list(set(group.classes))] += 1
+    return table
+
+
+def deviation(table: np.ndarray) -> float:
+    """Mean difference from a class's share, in images."""
+    return float(np.abs(table - np.outer(FRACTIONS, table.sum(axis=0))).mean())
+
+
+@pytest.mark.parametrize(
+    ("images", "classes", "per_image"),
+    [
+        pytest.param(400, 3, 2, id="few classes"),
+        pytest.param(1000, 40, 4, id="many classes"),
+        pytest.param(5000, 278, 5, id="cafeteria"),
+    ],
+)
+def test_as_even_as_the_published_implementation(images: int, classes: int, per_image: int) -> None:
+    groups = long_tailed(images, classes, per_image)
+    labels = np.zeros((images, classes), dtype=bool)
+    for row, group in enumerate(groups):
+        labels[row, list(group.classes)] = True
+    theirs = IterativeStratification(labels, np.array(FRACTIONS), np.random.RandomState(0))
+    ours = stratify(groups, FRACTIONS, seed=0)
+    # A class in few images is given to each split on purpose, which the shares do not ask for.
+    frequent = labels.sum(axis=0) >= 20
+    theirs_by, ours_by = (deviation(held(groups, s)[:, frequent]) for s in (theirs, ours))
+    assert ours_by <= max(theirs_by, 1.0), "an image more, on average over classes and splits"
+    assert np.bincount(ours) / images == pytest.approx(FRACTIONS, abs=0.02)
+    lacking = (held(groups, ours)[:, labels.sum(axis=0) >= 3] == 0).sum()
+    assert lacking <= (held(groups, theirs)[:, labels.sum(axis=0) >= 3] == 0).sum()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_class_in_three_groups_is_everywhere(seed: int) -> None:
+    groups = long_tailed(200, 60, 3, seed)
+    table = held(groups, stratify(groups, FRACTIONS, seed))
+    assert (table[:, table.sum(axis=0) >= 3] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        pytest.param(1, [1, 0, 0], id="one: trained on"),
+        pytest.param(2, [1, 0, 1], id="two: trained on and tested"),
+        pytest.param(3, [1, 1, 1], id="three: everywhere"),
+        pytest.param(20, [14, 3, 3], id="twenty: shares"),
+    ],
+)
+def test_groups_of_one_class(groups: int, expected: list[int]) -> None:
+    splits = stratify(groups_of(*[(5,)] * groups), FRACTIONS, seed=1)
+    assert np.bincount(splits, minlength=3).tolist() == expected
+
+
+def test_three_images_of_three_classes_leave_no_split_empty() -> None:
+    splits = stratify(groups_of((1,), (2,), (3,)), FRACTIONS, seed=1)
+    assert sorted(splits) == [TRAIN, VAL, TEST]
+
+
+def test_images_without_objects_are_shared_out_like_a_class() -> None:
+    groups = groups_of(*[(1,)] * 80, *[()] * 20)
+    splits = stratify(groups, FRACTIONS, seed=1)
+    assert np.bincount(splits[80:], minlength=3).tolist() == [14, 3, 3]
+
+
+def test_group_counts_by_its_images() -> None:
+    """Two large groups and many small ones: the shares are those of images."""
+    groups = [Group(f"large {n}", 30, (1,) * 30) for n in range(2)]
+    groups += [Group(f"small {n}", 1, (1,)) for n in range(40)]
+    splits = stratify(groups, FRACTIONS, seed=1)
+    images = np.bincount(splits, weights=[group.images for group in groups], minlength=3)
+    assert images / images.sum() == pytest.approx(FRACTIONS, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("fractions", "empty"),
+    [
+        pytest.param((0.8, 0.0, 0.2), VAL, id="no val"),
+        pytest.param((0.8, 0.2, 0.0), TEST, id="no test"),
+    ],
+)
+def test_split_of_zero_stays_empty(fractions: tuple[float, float, float], empty: int) -> None:
+    groups = groups_of(*[(n % 7,) for n in range(100)])
+    splits = stratify(groups, fractions, seed=1)
+    assert (splits != empty).all()
+    assert np.bincount(splits, minlength=3).max() == pytest.approx(80, abs=7)
+    pinned = groups_of((1,), (2,), split=empty)
+    assert (stratify(groups + pinned, fractions, seed=1)[-2:] == empty).all()
+
+
+def test_groups_that_have_a_split_count_towards_the_shares() -> None:
+    pinned = groups_of(*[(1,)] * 15, split=TEST)
+    splits = stratify(pinned + groups_of(*[(1,)] * 85), FRACTIONS, seed=1)
+    assert (splits[:15] == TEST).all()
+    assert np.bincount(splits, minlength=3).tolist() == [70, 15, 15]
+
+
+def test_no_groups() -> None:
+    assert stratify([], FRACTIONS, seed=1).tolist() == []
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.frozensets(st.integers(1, 6), max_size=3), min_size=1, max_size=40),
+    st.lists(st.sampled_from([None, None, TRAIN, VAL, TEST]), min_size=40, max_size=40),
+    st.integers(0, 3),
+    st.randoms(),
+)
+def test_order_does_not_matter(
+    classes: list[frozenset[int]], pins: list[int | None], seed: int, random: object
+) -> None:
+    groups = [Group(str(n), 1, tuple(sorted(c)), pins[n]) for n, c in enumerate(classes)]
+    splits = dict(zip(groups, stratify(groups, FRACTIONS, seed), strict=True))
+    assert all(group.split in (None, split) for group, split in splits.items())
+    random.shuffle(groups)  # type: ignore[attr-defined]
+    assert splits == dict(zip(groups, stratify(groups, FRACTIONS, seed), strict=True))
+
+
+def test_another_seed_gives_another_split() -> None:
+    groups = long_tailed(200, 10, 2)
+    one, other = (stratify(groups, FRACTIONS, seed) for seed in (1, 2))
+    assert (one != other).any()
+
+
+def test_large_export_takes_seconds() -> None:
+    groups = long_tailed(20_000, 278, 5)
+    start = time.process_time()
+    stratify(groups, FRACTIONS, seed=1)
+    assert time.process_time() - start < 5

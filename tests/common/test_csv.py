@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rhymes.common.csv import Row, load_columns, load_rows
+from rhymes.common.errors import InputError
+from rhymes.export.table import image_column
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return tmp_path / "table.csv"
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        pytest.param(b"a,b\n1,2\n", [(2, "1", "2")], id="plain"),
+        pytest.param(b"\xef\xbb\xbfa,b\n1,2\n", [(2, "1", "2")], id="byte order mark"),
+        pytest.param(b"a,b\r\n1,2\r\n", [(2, "1", "2")], id="CRLF"),
+        pytest.param(b"a,b\r1,2\r", [(2, "1", "2")], id="CR"),
+        pytest.param(b"a,b\n1,2", [(2, "1", "2")], id="no last line end"),
+        pytest.param(b'a,b\n"x,""y""","1\n2"\n3,4\n', [(2, 'x,"y"', "1\n2"), (3, "3", "4")],
+                     id="quotes, and a cell of two lines is one row"),
+        pytest.param(b"a,b\n\n1,2\n\n\n3,4\n", [(3, "1", "2"), (6, "3", "4")], id="blank lines"),
+        pytest.param(b"a,b\n, 2 \n", [(2, "", " 2 ")], id="empty and spaces stay"),
+        pytest.param("a,b\né,日本\n".encode(), [(2, "é", "日本")], id="UTF-8"),
+        pytest.param(b"a,b\n", [], id="no rows"),
+        pytest.param(b"a,b\n" + b"x" * 1_000_000 + b",1\n", [(2, "x" * 1_000_000, "1")],
+                     id="a cell of a million characters"),
+    ],
+)  # fmt: skip
+def test_rows(table: Path, data: bytes, expected: list[tuple[int, str, str]]) -> None:
+    table.write_bytes(data)
+    rows = list(load_rows(table, ["a"]))
+    assert rows == [Row(number, {"a": a, "b": b}) for number, a, b in expected]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param(b"", "row 1: no header", id="empty file"),
+        pytest.param(b"\n1,2\n", "row 1: no header", id="blank header"),
+        pytest.param(b"a,a\n1,2\n", "row 1: column 'a' stands twice", id="doubled column"),
+        pytest.param(b"b,c\n1,2\n", "row 1: column 'a' is missing; the header has 'b', 'c'",
+                     id="missing column"),
+        pytest.param(b"a;b\n1;2\n", "column 'a' is missing; the header has 'a;b'", id="semicolons"),
+        pytest.param(b"a,b\n1,2\n1\n", "row 3: 1 cells, but the header has 2", id="short row"),
+        pytest.param(b"a,b\n1,2,3\n", "row 2: 3 cells", id="long row"),
+        pytest.param(b"a,b\n1,2\n\xff,2\n", "row 3: not UTF-8", id="Latin-1"),
+        pytest.param("a,b\n1,2\n".encode("utf-16"), "row 1: not UTF-8", id="UTF-16"),
+        pytest.param(b"a,b\n1,\0\n", "row 2: a NUL byte", id="NUL"),
+        pytest.param(b'a,b\n1,"2\n3,4\n', "row 2: not valid CSV", id="open quote"),
+        pytest.param(b'a,b\n1,"2"3\n', "row 2: not valid CSV", id="text behind a quote"),
+    ],
+)  # fmt: skip
+def test_broken_file_is_an_error_with_its_row(table: Path, data: bytes, reason: str) -> None:
+    table.write_bytes(data)
+    with pytest.raises(InputError) as error:
+        list(load_rows(table, ["a"]))
+    assert str(error.value).startswith(f"{table}: {reason}" if "row" in reason else str(table))
+    assert reason in str(error.value)
+
+
+def test_rows_are_read_as_a_stream(table: Path) -> None:
+    table.write_bytes(b"a,b\n1,2\nbroken\n")
+    rows = load_rows(table)
+    assert next(rows).number == 2
+    with pytest.raises(InputError, match="row 3"):
+        next(rows)
+
+
+def test_what_is_no_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.csv: not found"):
+        list(load_rows(tmp_path / "none.csv"))
+    with pytest.raises(InputError, match="not a file"):
+        list(load_rows(tmp_path))
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(InputError, match="not a file"):
+        list(load_rows(tmp_path / "fifo"))
+
+
+def test_columns(table: Path) -> None:
+    table.write_bytes(b"\xef\xbb\xbfimage_url,output_content\n")
+    assert load_columns(table) == ["image_url", "output_content"]
+
+
+@pytest.mark.parametrize("column", ["cdn_file_url", "image_url"])
+def test_image_column(column: str) -> None:
+    assert image_column(["output_content", column]) == column
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        pytest.param(["cdn_file_url", "image_url"], "has both", id="both"),
+        pytest.param(["file", "output_content"], "it has 'file', 'output_content'", id="neither"),
+    ],
+)
+def test_image_column_is_an_error(columns: list[str], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        image_column(columns)
+
+
+def test_real_exports(shared: Path) -> None:
+    for name, rows in [("bccd3", 364), ("breadboard5", 110), ("microcontroller4", 149)]:
+        path = shared / "datasets" / name / "annotations.csv"
+        assert image_column(load_columns(path)) in load_columns(path)
+        assert sum(1 for _ in load_rows(path, ["output_content"])) >= rows

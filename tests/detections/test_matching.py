@@ -1,0 +1,131 @@
+"""Which objects of two sides are the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rhymes.detections.detections import (
+    Detections,
+    annotations_to_detections,
+    results_to_detections,
+)
+from rhymes.detections.matching import Matching, box_ious, match_detections
+from rhymes.metrics.confusion import image_scores
+
+Object = tuple[int, tuple[float, float, float, float], float]
+SIZE = 100
+
+
+def detections(*objects: Object) -> Detections:
+    """Objects: class, (x, y, width, height), score; the surest first."""
+    boxes = [[x, y, x + w, y + h] for _, (x, y, w, h), _ in objects]
+    return Detections(
+        SIZE,
+        SIZE,
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array([score for *_, score in objects], np.float32),
+        np.array([class_id for class_id, *_ in objects], np.int32),
+    )
+
+
+def pairs(matching: Matching) -> tuple[Any, ...]:
+    return (
+        [(pair.left, pair.right) for pair in matching.same],
+        [(pair.left, pair.right) for pair in matching.confused],
+        list(matching.left_only),
+        list(matching.right_only),
+    )
+
+
+A, NEAR_A, FAR = (10, 10, 20, 20), (12, 10, 20, 20), (60, 60, 20, 20)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        pytest.param([], [], ([], [], [], []), id="nothing"),
+        pytest.param([(1, A, 1)], [], ([], [], [0], []), id="missed"),
+        pytest.param([], [(1, A, 1)], ([], [], [], [0]), id="invented"),
+        pytest.param([(1, A, 1)], [(1, NEAR_A, 1)], ([(0, 0)], [], [], []), id="same"),
+        pytest.param([(1, A, 1)], [(2, A, 1)], ([], [(0, 0)], [], []), id="confused"),
+        pytest.param([(1, A, 1)], [(1, FAR, 1)], ([], [], [0], [0]), id="apart"),
+        pytest.param(
+            [(1, A, 1)],
+            [(2, A, 0.9), (1, NEAR_A, 0.6)],
+            ([(0, 1)], [], [], [0]),
+            id="its own class comes first, however unsure",
+        ),
+        pytest.param(
+            [(1, A, 1)],
+            [(1, NEAR_A, 0.9), (1, A, 0.6)],
+            ([(0, 0)], [], [], [1]),
+            id="the surest chooses first, and one object has one partner",
+        ),
+        pytest.param(
+            [(1, A, 1), (1, NEAR_A, 1)],
+            [(1, NEAR_A, 0.9), (1, A, 0.6)],
+            ([(1, 0), (0, 1)], [], [], []),
+            id="each takes the best",
+        ),
+    ],
+)
+def test_pairs(left: list[Object], right: list[Object], expected: Any) -> None:
+    assert pairs(match_detections(detections(*left), detections(*right))) == expected
+
+
+def test_iou_is_that_of_the_boxes() -> None:
+    (pair,) = match_detections(detections((1, A, 1)), detections((1, NEAR_A, 1))).same
+    assert pair.iou == pytest.approx(18 / 22)
+    assert box_ious(detections(), detections((1, A, 1))).shape == (0, 1)
+
+
+def test_a_pair_needs_its_least_iou() -> None:
+    sides = detections((1, A, 1)), detections((1, NEAR_A, 1))
+    assert match_detections(*sides, iou=0.81).differences == 0
+    assert match_detections(*sides, iou=0.82).differences == 2
+
+
+def test_sides_are_of_one_picture() -> None:
+    other = Detections(
+        5, 5, np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32)
+    )
+    with pytest.raises(ValueError, match="100 x 100 and 5 x 5"):
+        match_detections(detections(), other)
+
+
+boxes = st.tuples(*[st.integers(0, 60)] * 2, *[st.integers(5, 40)] * 2)
+objects = st.lists(st.tuples(st.integers(1, 2), boxes), max_size=8)
+
+
+@given(truth=objects, found=objects, seed=st.integers(0, 1000))
+@settings(max_examples=150, deadline=None)
+def test_classes_are_paired_as_coco_does(truth: Any, found: Any, seed: int) -> None:
+    annotations = [
+        {"id": i, "image_id": 1, "category_id": c, "bbox": list(map(float, box)),
+         "area": float(box[2] * box[3]), "iscrowd": 0}
+        for i, (c, box) in enumerate(truth, start=1)
+    ]  # fmt: skip
+    scores = np.random.default_rng(seed).permutation(len(found)) / 10 + 0.1
+    results = [
+        {"image_id": 1, "category_id": c, "bbox": list(map(float, box)), "score": float(score)}
+        for (c, box), score in sorted(zip(found, scores, strict=True), key=lambda each: -each[1])
+    ]
+    coco: Any = {
+        "categories": [{"id": i, "name": str(i), "supercategory": ""} for i in (1, 2)],
+        "images": [{"id": 1, "file_name": "a.jpg", "width": SIZE, "height": SIZE}],
+        "annotations": annotations,
+    }
+    (expected,) = image_scores(coco, results, 0.0)
+    matching = match_detections(
+        annotations_to_detections(annotations, SIZE, SIZE),
+        results_to_detections(results, SIZE, SIZE),
+    )
+    found_ids = sorted(annotations[pair.left]["id"] for pair in matching.same)
+    assert found_ids == sorted(expected.found)
+    invented = sorted([*matching.right_only, *(pair.right for pair in matching.confused)])
+    assert invented == sorted(expected.invented)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from rhymes.common.csv import load_rows
+from rhymes.common.errors import InputError
+from rhymes.export.fetched import (
+    INDEX_COLUMNS,
+    Fetched,
+    Source,
+    check_failures,
+    load_sources,
+    save_failures,
+    save_index,
+)
+
+
+def make_fetched(good: int, bad: int) -> list[Fetched]:
+    arrived = [Fetched(Source(f"{n}.jpg", (n,)), "ab", 4, 3) for n in range(good)]
+    failed = [Fetched(Source(f"bad{n}.jpg", (n, n + 9)), error="no such file") for n in range(bad)]
+    return arrived + failed
+
+
+def test_sources_are_distinct_and_in_order_of_first_appearance(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("image_url,output_content\nb.jpg,1\na.jpg,2\n,3\nb.jpg,4\n b.jpg,5\n")
+    assert load_sources(path) == [
+        Source("b.jpg", (2, 5)),
+        Source("a.jpg", (3,)),
+        Source("", (4,)),
+        Source(" b.jpg", (6,)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param("image_url,cdn_file_url\na,b\n", "row 1: the header has both", id="both"),
+        pytest.param(
+            "file,output_content\na,b\n", "row 1: the header needs a column", id="neither"
+        ),
+        pytest.param("image_url,output_content\n", "no rows below the header", id="no rows"),
+        pytest.param("image_url,output_content\na\n", "row 2: 1 cells", id="short row"),
+    ],
+)
+def test_broken_annotations_are_an_error(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        load_sources(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert reason in str(error.value)
+
+
+def test_index_and_failures(tmp_path: Path) -> None:
+    fetched = [
+        Fetched(Source('a "b",\nc', (2,)), "ab12", 4, 3),
+        Fetched(Source("é.jpg", (3, 5)), error="no such file"),
+    ]
+    save_index(tmp_path / "index.csv", fetched)
+    assert (tmp_path / "index.csv").read_bytes().decode() == (
+        'image,sha256,width,height,error\n"a ""b"",\nc",ab12,4,3,\né.jpg,,,,no such file\n'
+    )
+    save_failures(tmp_path / "failed.csv", fetched)
+    assert (tmp_path / "failed.csv").read_bytes().decode() == (
+        "rows,image,error\n3 5,é.jpg,no such file\n"
+    )
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))))
+@example(["a\rb", "\n", "", ' a,"b"', "'"])
+def test_index_gives_every_image_back_verbatim(
+    tmp_path_factory: pytest.TempPathFactory, images: list[str]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "verbatim.csv"
+    save_index(path, [Fetched(Source(image, (2,)), error="no such file") for image in images])
+    assert [row.cells["image"] for row in load_rows(path, INDEX_COLUMNS)] == images
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "fraction"),
+    [(98, 2, 0.02), (1, 1, 0.5), (0, 3, 1.0)],
+)
+def test_few_failures_are_reported(good: int, bad: int, fraction: float) -> None:
+    report = check_failures(make_fetched(good, bad), good + bad, fraction)
+    assert report.startswith(f"{bad} of {good + bad} images failed:\n")
+    assert "  row 0, 9: 'bad0.jpg': no such file" in report
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "fraction"),
+    [(97, 3, 0.02), (100, 1, 0.0), (0, 1, 0.99)],
+)
+def test_many_failures_are_an_error(good: int, bad: int, fraction: float) -> None:
+    with pytest.raises(InputError) as error:
+        check_failures(make_fetched(good, bad), good + bad, fraction)
+    assert f"{bad} of {good + bad} images failed" in str(error.value)
+    assert f"fetch.max_failed_fraction = {fraction:g}" in str(error.value)
+
+
+def test_no_failures_are_no_report() -> None:
+    assert check_failures(make_fetched(3, 0), 3, 0.0) == ""
+
+
+def test_long_lists_rows_and_names_are_cut() -> None:
+    long = Fetched(Source("x" * 1000, tuple(range(50))), error="broken")
+    report = check_failures([long, *make_fetched(0, 30)], 31, 1.0)
+    lines = report.splitlines()
+    assert len(lines) == 22
+    assert "row 0, 1, 2, ... (50 rows): 'xxx" in lines[1]
+    assert len(lines[1]) < 200
+    assert lines[-1] == "  ... and 11 more"
+
+
+def test_sources_that_were_not_tried_are_counted() -> None:
+    with pytest.raises(InputError, match=r"60 of 900 images failed \(.*840 were not tried\)"):
+        check_failures(make_fetched(0, 60), 900, 0.02)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rhymes.export.fetched import Fetched, Source
+from rhymes.export.fetching import FetchOptions, fetch_images
+from rhymes.images.download import DownloadLimits
+from tests.support.hostile_server import HostileServer, picture
+
+
+@pytest.fixture
+def cdn() -> Iterator[HostileServer]:
+    with HostileServer() as server:
+        yield server
+
+
+class Place:
+    """Folders to fetch into, and the options for it."""
+
+    def __init__(self, root: Path, host: str) -> None:
+        self.export, self.downloads, self.images = (
+            root / name for name in ("export", "downloads", "images")
+        )
+        for folder in (self.export, self.downloads, self.images):
+            folder.mkdir()
+        limits = DownloadLimits(
+            timeout=0.5, attempts=2, max_bytes=100_000, allowed_hosts=(host,), pause=0.01
+        )
+        self.options = FetchOptions(self.export, self.downloads, limits, 10_000, 95, 4, 0.5)
+
+    def fetch(self, *images: str, **options: Any) -> list[Fetched]:
+        sources = [Source(image, (number,)) for number, image in enumerate(images, 2)]
+        return fetch_images(sources, replace(self.options, **options), self.images)
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.images.iterdir())
+
+
+@pytest.fixture
+def place(tmp_path: Path, cdn: HostileServer) -> Place:
+    return Place(tmp_path, cdn.host)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_pictures_are_named_by_their_bytes_in_the_order_of_the_sources(
+    place: Place, cdn: HostileServer
+) -> None:
+    urls = [cdn.url(f"/slow/{number}.jpg") for number in range(12)]
+    fetched = place.fetch(*urls)
+    digests = [sha256(picture(number)) for number in range(12)]
+    assert [each.source.image for each in fetched] == urls
+    assert [each.sha256 for each in fetched] == digests
+    assert {(each.width, each.height, each.error) for each in fetched} == {(32, 24, "")}
+    assert place.names() == sorted(f"{digest}.jpg" for digest in digests)
+    for number, digest in enumerate(digests):
+        assert (place.images / f"{digest}.jpg").read_bytes() == picture(number)
+
+
+def test_same_picture_from_several_sources_is_one_file(place: Place, cdn: HostileServer) -> None:
+    (place.export / "a.jpg").write_bytes(picture(1))
+    urls = [cdn.url(f"/good/1.jpg?{number}") for number in range(20)]
+    fetched = place.fetch("a.jpg", "./a.jpg", *urls, workers=8)
+    assert {each.sha256 for each in fetched} == {sha256(picture(1))}
+    assert place.names() == [f"{sha256(picture(1))}.jpg"]
+
+
+def test_download_is_kept_and_asked_for_once(place: Place, cdn: HostileServer) -> None:
+    url = cdn.url("/png/1.jpg")
+    first = place.fetch(url)
+    assert (place.downloads / sha256(url.encode())).read_bytes() == picture(1, "PNG")
+    before = place.names()
+    (place.images / before[0]).unlink()
+    assert place.fetch(url) == first
+    assert place.names() == before
+    assert cdn.asked["/png/1.jpg"] == 1
+
+
+def test_kept_download_answers_to_todays_limits(place: Place, cdn: HostileServer) -> None:
+    url = cdn.url("/good/1.jpg")
+    place.fetch(url)
+    small = replace(place.options.limits, max_bytes=100)
+    assert "more than the 100 allowed" in place.fetch(url, limits=small)[0].error
+    assert "more than the 50 allowed" in place.fetch(url, max_pixels=50)[0].error
+    assert not place.fetch(url)[0].error
+
+
+@pytest.mark.parametrize("path", ["/page/1", "/cut/1", "/empty/1", "/missing"])
+def test_what_is_no_picture_is_asked_for_again(place: Place, cdn: HostileServer, path: str) -> None:
+    for _ in range(2):
+        assert place.fetch(cdn.url(path))[0].error
+    assert cdn.asked[path] == 2
+    assert not list(place.downloads.iterdir())
+    assert not place.names()
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        pytest.param("", "the cell is empty", id="empty"),
+        pytest.param("  ", "the cell is empty", id="spaces"),
+        pytest.param("file:///etc/passwd", "scheme 'file' is refused", id="file"),
+        pytest.param("../downloads", "'..'", id="path"),
+        pytest.param("gone.jpg", "no such file", id="missing"),
+        pytest.param("page.jpg", "it looks like an HTML page", id="HTML"),
+        pytest.param("large.jpg", "100,001 bytes, more than the 100,000", id="too large"),
+    ],
+)
+def test_failure_is_a_result(place: Place, image: str, reason: str) -> None:
+    (place.export / "page.jpg").write_bytes(b"<html>")
+    (place.export / "large.jpg").write_bytes(bytes(200_000))
+    (place.export / "good.jpg").write_bytes(picture(1))
+    bad, good = place.fetch(image, "good.jpg")
+    assert reason in bad.error
+    assert (bad.sha256, bad.width, bad.height) == ("", None, None)
+    assert good.sha256
+    assert len(place.names()) == 1
+
+
+def test_gives_up_on_a_host_that_is_down(place: Place, cdn: HostileServer) -> None:
+    urls = [cdn.url(f"/status/404?{number}") for number in range(400)]
+    fetched = place.fetch(*urls, max_failed_fraction=0.1)
+    assert 50 <= len(fetched) < 400
+    assert sum(cdn.asked.values()) < 400
+
+
+def test_does_not_give_up_while_failures_are_allowed(place: Place) -> None:
+    images = [f"gone{number}.jpg" for number in range(200)]
+    assert len(place.fetch(*images, max_failed_fraction=1.0)) == 200

@@ -1,0 +1,100 @@
+"""Write each stage's modules into dvc.yaml: `make deps`.
+
+A stage's `deps` name exactly the modules that it imports, directly or through others, so that a
+change of code runs those stages again that use it, and no other. They are read from the text of the
+modules; what a stage reads besides stays as it was written by hand, above them.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("rhymes", "stages", "app", "tools", "bench")
+DVC_FILE = ROOT / "dvc.yaml"
+
+_STAGE = re.compile(r"  (\w+):\n")
+_MODULE = re.compile(r"    - \S+\.py\n")
+
+
+def module_path(name: str) -> Path | None:
+    """The file of a module of ours, relative to the root; None for other people's."""
+    if name.split(".")[0] not in PACKAGES:
+        return None
+    base = ROOT.joinpath(*name.split("."))
+    if base.is_dir():
+        return base.relative_to(ROOT) / "__init__.py"
+    path = base.with_suffix(".py")
+    return path.relative_to(ROOT) if path.is_file() else None
+
+
+@cache
+def direct_imports(path: Path) -> frozenset[Path]:
+    """Files of ours that a file imports, wherever in it the import stands."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # `from package import module` names a module, `from module import name` does not.
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        found |= {found_path for name in names if (found_path := module_path(name))}
+    return frozenset(each for each in found if each.name != "__init__.py" and each != path)
+
+
+@cache
+def all_imports(path: Path) -> frozenset[Path]:
+    """Files of ours that a file imports, directly or through others, without itself."""
+    found: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        new = direct_imports(waiting.pop()) - found
+        found |= new
+        waiting.extend(new)
+    return frozenset(found - {path})
+
+
+def stage_modules(stage: str) -> list[str]:
+    """A stage's own module and all that it imports, as dvc.yaml names them, sorted."""
+    module = Path(f"stages/{stage}.py")
+    return sorted(path.as_posix() for path in {module, *all_imports(module)})
+
+
+def text_with_modules(text: str) -> str:
+    """Return dvc.yaml's text with each stage's modules as they are imported now."""
+    lines: list[str] = []
+    stage, inside = "", False
+    for line in text.splitlines(keepends=True):
+        if inside and not line.startswith("    - "):
+            lines += [f"    - {module}\n" for module in stage_modules(stage)]
+            inside = False
+        if found := _STAGE.fullmatch(line):
+            stage = found[1]
+        inside = inside or (bool(stage) and line == "    deps:\n")
+        if not (inside and _MODULE.fullmatch(line)):
+            lines.append(line)
+    return "".join(lines)
+
+
+def main() -> int:
+    """Rewrite dvc.yaml where it is stale; return the exit code."""
+    text = DVC_FILE.read_text(encoding="utf-8")
+    new = text_with_modules(text)
+    if new == text:
+        print("dvc.yaml names the modules that its stages import.")
+        return 0
+    aside = DVC_FILE.with_name(".dvc.yaml.part")
+    aside.write_text(new, encoding="utf-8")
+    aside.replace(DVC_FILE)
+    print("dvc.yaml now names the modules that its stages import.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
