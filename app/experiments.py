@@ -23,8 +23,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from app.repository import MissingFile
-from rhymes.common.dotted import flatten
 from rhymes.common.errors import InputError
+from rhymes.common.params import flatten
 from rhymes.versions.dvc import Lock, load_output, text_to_lock
 from rhymes.versions.git import load_blob, peel, ref_to_name, short_hash
 from rhymes.versions.scratch import load_cache_folder

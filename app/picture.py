@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from rhymes.client.errors import BadImage
 from rhymes.common.errors import InputError
-from rhymes.images.image_limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
-from rhymes.images.images import UprightImage, check_image
+from rhymes.images.images import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS, UprightImage, check_image
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from app.picture import Picture, bytes_to_picture
 from app.plain_text import plain
 from app.repository import load_image, load_split
 from rhymes.client.errors import BadImage
-from rhymes.coco.picture_name import image_to_name
+from rhymes.coco.files import image_to_name
 
 FILES, CAMERA, TEST = "Your files", "Camera", "Test split"
 MOST_PICTURES = 100

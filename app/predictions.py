@@ -11,8 +11,7 @@ import streamlit as st
 from app import backend
 from app.picture import bytes_to_picture
 from app.repository import COCO, EVALUATION, Split, load_digest, load_image, load_json
-from rhymes.coco.files import CocoImage
-from rhymes.coco.picture_name import image_to_name
+from rhymes.coco.files import CocoImage, image_to_name
 from rhymes.common.errors import InputError
 from rhymes.detections.detections import Detections, results_to_detections
 from rhymes.detections.label_errors import Judged

@@ -26,8 +26,7 @@ from rhymes.detector.exported import ExportedDetector
 from rhymes.detector.exporting import export_saved_model
 from rhymes.detector.inputs import build_train_dataset
 from rhymes.detector.settings import TrainParams, splits_to_facts
-from rhymes.detector.strategies import build_strategy
-from rhymes.detector.training import Training
+from rhymes.detector.training import Training, build_strategy
 from rhymes.metrics.evaluation import Thresholds, evaluate_results
 
 REAL_EXPORT = ROOT.parent / "shared" / "datasets" / "bccd3"

@@ -33,8 +33,7 @@ from rhymes.detector import training
 from rhymes.detector.experiment import build_experiment
 from rhymes.detector.inputs import build_train_dataset
 from rhymes.detector.settings import Model, TrainParams, splits_to_facts
-from rhymes.detector.strategies import build_strategy
-from rhymes.detector.training import Training
+from rhymes.detector.training import Training, build_strategy
 
 GOAL = 0.9
 ROUNDS, STEPS, DRAINED = 7, 24, 6

@@ -27,8 +27,7 @@ from PIL import Image
 from pydantic import Field
 from tqdm import tqdm
 
-from rhymes.coco.files import Coco, CocoAnnotation, CocoImage, load_coco
-from rhymes.coco.picture_name import image_to_name
+from rhymes.coco.files import Coco, CocoAnnotation, CocoImage, image_to_name, load_coco
 from rhymes.common.errors import InputError
 from rhymes.common.files import (
     file_to_sha256,
@@ -41,12 +40,11 @@ from rhymes.common.params import load_section, section
 from rhymes.detections.detections import Detections, detections_to_coco
 from rhymes.detections.drawing import picture_to_png
 from rhymes.detector.exported import ExportedDetector, find_version
-from rhymes.metrics.comparison import draw_comparison
 from rhymes.metrics.confusion import ImageScore
-from rhymes.metrics.evaluation import Thresholds, evaluate_results
-from rhymes.metrics.evaluation_files import save_evaluation, save_results
+from rhymes.metrics.evaluation import Thresholds, evaluate_results, save_evaluation, save_results
 from rhymes.metrics.evaluation_report import (
     Drawn,
+    draw_comparison,
     evaluation_to_headline,
     evaluation_to_markdown,
 )

@@ -17,10 +17,8 @@ from rhymes.coco.files import load_coco
 from rhymes.common.errors import InputError
 from rhymes.common.files import file_to_sha256, folder_written_aside, save_json, save_text
 from rhymes.common.params import load_section
-from rhymes.metrics.gate import Decision, GateParams, decide
-from rhymes.metrics.gate_figures import Measured
-from rhymes.metrics.gate_measuring import compare, measure_candidate
-from rhymes.metrics.gate_report import gate_to_json, gate_to_metrics
+from rhymes.metrics.gate import Decision, GateParams, Measured, decide
+from rhymes.metrics.gate_measuring import compare, gate_to_json, gate_to_metrics, measure_candidate
 from rhymes.metrics.model_card import Card, card_to_html, load_pictures
 from rhymes.versions.published import Published, load_published
 from stages.command import run_stage

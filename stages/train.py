@@ -15,17 +15,13 @@ from pathlib import Path
 from rhymes.coco.files import load_coco
 from rhymes.common.files import save_json
 from rhymes.common.params import load_section
-from rhymes.detector.checkpoint import save_trained
+from rhymes.detector.checkpoint import build_record, save_trained
 from rhymes.detector.experiment import build_experiment
 from rhymes.detector.inputs import build_train_dataset
 from rhymes.detector.pretrained import find_weights, restore_pretrained
-from rhymes.detector.record import build_record
-from rhymes.detector.reporting import TrainingReport
 from rhymes.detector.resuming import open_checkpoints
 from rhymes.detector.settings import TrainParams, resolve_model, splits_to_facts
-from rhymes.detector.strategies import build_strategy
-from rhymes.detector.training import Training
-from rhymes.detector.validation import build_validation
+from rhymes.detector.training import Training, TrainingReport, build_strategy, build_validation
 from rhymes.metrics.scoring import metrics_to_headline
 from stages.command import run_stage
 

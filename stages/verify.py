@@ -28,20 +28,22 @@ from tqdm import tqdm
 from rhymes.client.client import DetectorClient, ServedModel
 from rhymes.client.connection import Connection, Deadline
 from rhymes.client.errors import ServingError
-from rhymes.coco.files import CocoImage, load_coco
-from rhymes.coco.picture_name import image_to_name
+from rhymes.coco.files import CocoImage, image_to_name, load_coco
 from rhymes.common.errors import InputError
 from rhymes.common.files import folder_written_aside, save_json, save_text
 from rhymes.common.params import load_section, section
-from rhymes.detector.eager import EagerDetector
-from rhymes.detector.exported import ExportedDetector, find_version
-from rhymes.detector.parity_report import parities_to_markdown, parities_to_metrics
-from rhymes.detector.verification import Outputs, Picture, Verification
+from rhymes.detector.exported import EagerDetector, ExportedDetector, find_version
+from rhymes.detector.verification import (
+    Outputs,
+    Picture,
+    Verification,
+    parities_to_markdown,
+    parities_to_metrics,
+)
 from rhymes.images.images import PIXEL_LIMIT
 from rhymes.serving.server import ModelServer, ServerOptions
 from rhymes.wire.codec import array_to_tensor, tensor_to_array
-from rhymes.wire.messages import PredictRequest
-from rhymes.wire.status import WireError
+from rhymes.wire.messages import PredictRequest, WireError
 from stages.command import run_stage
 
 CHECKPOINT, DETECTOR = Path("models/checkpoint"), Path("models/detector")

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rhymes.common.errors import InputError
-from rhymes.detector.progress import load_progress
+from rhymes.detector.resuming import load_progress
 from tools.clones import LOCK, ROOT, SURROUNDINGS, Clone, Surroundings, set_params
 from tools.killing import Kill, at_step, in_writing, run_killed
 from tools.lock_comparison import entries_to_table, locks_to_entries

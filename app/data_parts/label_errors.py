@@ -18,8 +18,8 @@ from app.repository import Split, load_image, load_split
 from app.tables import choose_row
 from app.version_picker import choose_version
 from rhymes.client.errors import ServingError
+from rhymes.coco.files import image_to_name
 from rhymes.coco.label_map import class_name
-from rhymes.coco.picture_name import image_to_name
 from rhymes.detections.detections import Detections, annotations_to_detections
 from rhymes.detections.label_errors import (
     LEAST_SCORE,

@@ -23,9 +23,8 @@ from rhymes.client.signature import pictures_to_chunks
 from rhymes.coco.label_map import load_label_map
 from rhymes.common.errors import InputError
 from rhymes.detections.detections import Detections
-from rhymes.images.image_limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
-from rhymes.images.images import UprightImage, check_image
-from rhymes.wire.call_metadata import IDENTITY_KEY, SECONDS_KEY
+from rhymes.images.images import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS, UprightImage, check_image
+from rhymes.wire.messages import IDENTITY_KEY, SECONDS_KEY
 
 __all__ = ["Answer", "DetectorClient", "ServedModel", "Tls", "VersionStatus"]
 

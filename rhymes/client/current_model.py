@@ -15,8 +15,7 @@ from rhymes.client.errors import RequestRefused, VersionNotLoaded
 from rhymes.client.model_calls import ModelCalls
 from rhymes.client.signature import pictures_to_tensor
 from rhymes.images.images import UprightImage
-from rhymes.wire.call_metadata import IDENTITY_KEY
-from rhymes.wire.messages import PredictRequest
+from rhymes.wire.messages import IDENTITY_KEY, PredictRequest
 
 # How long a description may be taken for true while no answer contradicts it: a server that does
 # not tell the identity of its model could have other bytes under the same number.

@@ -15,9 +15,9 @@ from rhymes.client.signature import ModelSignature
 from rhymes.common.errors import InputError
 from rhymes.versions.model_info import SIGNATURE as INFO_SIGNATURE
 from rhymes.versions.model_info import text_to_model_info
-from rhymes.wire.call_metadata import IDENTITY_KEY
 from rhymes.wire.codec import STRING, tensor_to_array
 from rhymes.wire.messages import (
+    IDENTITY_KEY,
     SIGNATURE_FIELD,
     GetModelMetadataRequest,
     ModelSpec,

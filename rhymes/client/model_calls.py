@@ -20,8 +20,7 @@ from rhymes.client.description import (
 )
 from rhymes.client.errors import ServingError, VersionNotLoaded, VersionStatus, refusal_to_missing
 from rhymes.client.signature import signatures_to_signature
-from rhymes.wire.call_metadata import IDENTITY_KEY
-from rhymes.wire.messages import GetModelStatusRequest, ModelSpec, ModelVersionStatus
+from rhymes.wire.messages import IDENTITY_KEY, GetModelStatusRequest, ModelSpec, ModelVersionStatus
 
 _STATES = ModelVersionStatus.DESCRIPTOR.enum_types_by_name["State"].values_by_number
 

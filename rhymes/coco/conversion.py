@@ -6,24 +6,32 @@ image by image when the splits are known. Memory holds some hundred bytes an ima
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from re import Pattern
+from typing import IO
 
 from tqdm import tqdm
 
-from rhymes.coco.conversion_report import save_report
-from rhymes.coco.conversion_spool import AnnotationSpool, annotation_spool
+from rhymes.coco.conversion_report import (
+    ExportImage,
+    conversion_to_warnings,
+    save_report,
+    why_nothing_is_left,
+)
 from rhymes.coco.conversion_tally import Tally
-from rhymes.coco.conversion_warnings import ExportImage, conversion_to_warnings, why_nothing_is_left
 from rhymes.coco.files import CocoAnnotation, CocoImage, names_to_categories, save_coco
 from rhymes.coco.label_map import save_label_map, save_labels
 from rhymes.coco.splits import SPLITS, Assignment, assign_splits, load_pins, save_pins
 from rhymes.common.csv import load_columns, load_rows
 from rhymes.common.errors import InputError
 from rhymes.export.categories import LabelMatcher, load_categories
-from rhymes.export.image_index import IndexedImage, load_image_index
+from rhymes.export.fetched import IndexedImage, load_image_index
+from rhymes.export.geometry import Shape
 from rhymes.export.rhymes import (
     ANNOTATION_COLUMN,
     Annotation,
@@ -33,6 +41,38 @@ from rhymes.export.rhymes import (
     item_to_label,
 )
 from rhymes.export.table import image_column
+
+
+class AnnotationSpool:
+    """A file of annotations, one JSON line a row of the CSV, read back in any order."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        """Write to and read from a new binary file."""
+        self._file = file
+        self._end = 0
+
+    def append(self, annotations: Sequence[Annotation]) -> int:
+        """Write a row's annotations; return the position from which `read` gets them."""
+        position = self._end
+        pairs = [(annotation.class_id, annotation.shape) for annotation in annotations]
+        values = [[number, s.bbox, s.area, s.rings, s.clipped] for number, s in pairs]
+        self._end += self._file.write(json.dumps(values).encode() + b"\n")
+        return position
+
+    def read(self, position: int) -> list[Annotation]:
+        """Read what one `append` wrote, exactly: JSON keeps every digit of a float."""
+        self._file.seek(position)
+        return [
+            Annotation(number, Shape(tuple(bbox), area, tuple(map(tuple, rings)), clipped))
+            for number, bbox, area, rings, clipped in json.loads(self._file.readline())
+        ]
+
+
+@contextmanager
+def annotation_spool(folder: Path) -> Iterator[AnnotationSpool]:
+    """Give a spool in `folder` (not in /tmp, which may be memory) that leaves no file behind."""
+    with tempfile.TemporaryFile("w+b", dir=folder) as file:
+        yield AnnotationSpool(file)
 
 
 @dataclass(frozen=True)

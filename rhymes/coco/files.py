@@ -10,12 +10,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NotRequired, TypedDict, cast
+from urllib.parse import unquote
 
 from rhymes.common.errors import InputError
 from rhymes.common.files import written_aside
+
+
+def image_to_name(image: Mapping[str, Any]) -> str:
+    """The name by which users know a COCO image: its file's in the export, without the folder."""
+    source = str(image.get("source") or image["file_name"])
+    if "://" in source:
+        source = unquote(source.partition("?")[0])
+    return source.rstrip("/").rpartition("/")[2]
 
 
 class CocoCategory(TypedDict):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast, dataclass_transform, get_type_hints
@@ -20,6 +20,16 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from rhymes.common.errors import InputError
+
+
+def flatten(value: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each parameter's dotted name and its value; lists are values."""
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield from flatten(inner, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", inner
+
 
 PARAMS_FILE = Path("params.yaml")
 

@@ -2,18 +2,179 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
 from rhymes.coco.splits import SPLITS
-from rhymes.data_diff.class_counts import ClassCounts, count_classes
-from rhymes.data_diff.image_labels import VersionLabels
-from rhymes.data_diff.image_pairs import ImagePair, ImagePairing, pair_images
+from rhymes.data_diff.image_labels import ImageLabels, VersionLabels
 from rhymes.data_diff.label_changes import LabelChanges, compare_labels
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePair:
+    """A picture in both versions.
+
+    Attributes:
+        old: In the old version.
+        new: In the new one.
+    """
+
+    old: ImageLabels
+    new: ImageLabels
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether it has other bytes under the same name."""
+        return self.old.file_name != self.new.file_name
+
+    @property
+    def is_renamed(self) -> bool:
+        """Whether it has the same bytes under another name."""
+        return self.old.source != self.new.source
+
+    @property
+    def has_wandered(self) -> bool:
+        """Whether it is in another split."""
+        return self.old.split != self.new.split
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePairing:
+    """Which pictures are in both versions, and which in one.
+
+    Attributes:
+        pairs: In both, in the order of the new version.
+        removed: In the old one alone, in its order.
+        added: In the new one alone, in its order.
+    """
+
+    pairs: Sequence[ImagePair]
+    removed: Sequence[ImageLabels]
+    added: Sequence[ImageLabels]
+
+
+def _identity(image: ImageLabels) -> Hashable:
+    return image.file_name, image.source
+
+
+def _content(image: ImageLabels) -> Hashable:
+    return image.file_name
+
+
+def _source(image: ImageLabels) -> Hashable:
+    return image.source
+
+
+_KEYS: tuple[Callable[[ImageLabels], Hashable], ...] = (_identity, _content, _source)
+
+
+def pair_images(old: Sequence[ImageLabels], new: Sequence[ImageLabels]) -> ImagePairing:
+    """Find the pictures of the old version in the new one.
+
+    A picture is the same by its bytes and its name in the export, else by its bytes (it was
+    renamed), else by its name (it was replaced). Several of the same bytes are paired in order.
+
+    Args:
+        old: All pictures of the old version.
+        new: All pictures of the new one.
+    """
+    partners: dict[int, ImageLabels] = {}
+    left, right = list(enumerate(old)), list(enumerate(new))
+    for key in _KEYS:
+        waiting: dict[Hashable, deque[int]] = defaultdict(deque)
+        for number, image in left:
+            waiting[key(image)].append(number)
+        taken: set[int] = set()
+        for number, image in right:
+            if waiting.get(key(image)):
+                partner = waiting[key(image)].popleft()
+                partners[number] = old[partner]
+                taken.add(partner)
+        left = [(number, image) for number, image in left if number not in taken]
+        right = [(number, image) for number, image in right if number not in partners]
+    return ImagePairing(
+        [ImagePair(partners[n], image) for n, image in enumerate(new) if n in partners],
+        [image for _, image in left],
+        [image for _, image in right],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ClassCounts:
+    """How the objects of a class changed.
+
+    Attributes:
+        old: Split -> objects in the old version.
+        new: Split -> objects in the new one.
+        in_removed_images: Objects that went with their pictures.
+        in_added_images: Objects that came with new pictures.
+        removed: Objects that were taken out of pictures of both versions.
+        added: Objects that were put into such pictures.
+        redrawn: Objects there with another box or outline.
+        relabelled_from: Objects there that had this class and have another.
+        relabelled_to: Objects there that had another class and have this one.
+    """
+
+    old: Counter[str] = field(default_factory=Counter)
+    new: Counter[str] = field(default_factory=Counter)
+    in_removed_images: int = 0
+    in_added_images: int = 0
+    removed: int = 0
+    added: int = 0
+    redrawn: int = 0
+    relabelled_from: int = 0
+    relabelled_to: int = 0
+
+
+def count_classes(
+    old: VersionLabels, new: VersionLabels, images: ImagePairing, totals: LabelChanges
+) -> dict[str, ClassCounts]:
+    """Count the objects of each class, those of the new version first, in the order of the ids.
+
+    Args:
+        old: The old version; a renamed class has its new name already.
+        new: The new one.
+        images: Which pictures are the same.
+        totals: The changes of all pairs of `images` together.
+    """
+    sides = [_count_objects(version.names, version.images) for version in (old, new)]
+    removed = _count_objects(old.names, images.removed)
+    added = _count_objects(new.names, images.added)
+    left, arrived = Counter[str](), Counter[str]()
+    for (before, after), count in totals.relabelled.items():
+        left[before] += count
+        arrived[after] += count
+    return {
+        name: ClassCounts(
+            sides[0][name],
+            sides[1][name],
+            removed[name].total(),
+            added[name].total(),
+            totals.removed[name],
+            totals.added[name],
+            totals.redrawn[name],
+            left[name],
+            arrived[name],
+        )
+        for name in dict.fromkeys((*new.names.values(), *old.names.values()))
+    }
+
+
+def _count_objects(
+    names: Mapping[int, str], images: Sequence[ImageLabels]
+) -> defaultdict[str, Counter[str]]:
+    """Class -> split -> objects."""
+    counts: Counter[tuple[str, int]] = Counter()
+    for image in images:
+        counts.update((image.split, number) for number in image.class_ids.tolist())
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for (split, number), count in sorted(counts.items()):
+        found[names[number]][split] += count
+    return found
 
 
 class ClassChange(NamedTuple):

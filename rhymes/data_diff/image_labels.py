@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from rhymes.coco.coco_index import load_coco_index
-from rhymes.coco.files import CocoAnnotation, CocoImage
-from rhymes.coco.picture_name import image_to_name
+from rhymes.coco.files import CocoAnnotation, CocoImage, image_to_name
 from rhymes.common.errors import InputError
 
 

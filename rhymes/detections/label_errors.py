@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from rhymes.coco.files import CocoAnnotation, CocoImage
+from rhymes.coco.files import CocoAnnotation, CocoImage, image_to_name
 from rhymes.coco.label_map import class_name
-from rhymes.coco.picture_name import image_to_name
 from rhymes.common.csv import FORMULA_STARTS
 from rhymes.detections.detections import Detections, annotations_to_detections
 from rhymes.detections.matching import IOU, Matching, box_ious, match_detections

@@ -3,21 +3,132 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from dvclive import Live
+from official.common import distribute_utils
 from official.core import base_trainer, config_definitions, task_factory, train_utils
 from tqdm import tqdm
 
 from rhymes.common.errors import InputError
+from rhymes.common.files import save_text
+from rhymes.detections.detections import detections_to_coco, outputs_to_detections
 from rhymes.detector.inference import Inference, model_to_inference
-from rhymes.detector.progress import Progress, Validation
 from rhymes.detector.randomness import STEPS, randomness_from
-from rhymes.detector.resuming import Checkpoints
+from rhymes.detector.resuming import Checkpoints, Progress, Validation
+from rhymes.metrics.scoring import HEADLINE, score, summaries_to_metrics
+
+
+def build_strategy(name: str) -> tf.distribute.Strategy:
+    """Build a `tf.distribute` strategy.
+
+    `one_device` is the first GPU, or the CPU. `mirrored` is all GPUs of this machine, or all
+    logical CPU devices where there is none. `multi_worker_mirrored` and `tpu` find their cluster
+    as TensorFlow does, by TF_CONFIG and TPU_NAME.
+
+    Raises:
+        InputError: the machine lacks the devices.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    match name:
+        case "one_device":
+            return tf.distribute.OneDeviceStrategy("GPU:0" if gpus else "CPU:0")
+        case "mirrored":
+            devices = gpus or tf.config.list_logical_devices("CPU")
+            return tf.distribute.MirroredStrategy([device.name for device in devices])
+    try:
+        return distribute_utils.get_distribution_strategy(
+            distribution_strategy=name, num_gpus=len(gpus), tpu_address=""
+        )
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise InputError(f"train.strategy: {name} cannot start on this machine: {error}") from error
+
+
+class TrainingReport:
+    """Writes what `Training.run` reports; use it in a `with` block.
+
+    Args:
+        folder: DVCLive's: metrics.json (the last figures) and plots/metrics/ (a file a figure).
+            A DVC output, so nothing in it tells time. The curves that dvc.yaml plots are all
+            there at the end: one that this training has not is a header alone.
+        events: TensorBoard's event files, which do.
+    """
+
+    def __init__(self, folder: Path, events: Path) -> None:
+        # DVC owns dvc.yaml, and runs the experiment: DVCLive has to leave both alone.
+        self._live = Live(
+            str(folder), dvcyaml=None, save_dvc_exp=False, report=None, monitor_system=False
+        )
+        shutil.rmtree(events, ignore_errors=True)
+        self._folder = folder
+        self._events = tf.summary.create_file_writer(str(events))
+
+    def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Log the figures of one step."""
+        self._live.step = step
+        with self._events.as_default(step=step):
+            for name, value in metrics.items():
+                self._live.log_metric(name, value)
+                tf.summary.scalar(name, value)
+        self._live.make_summary()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._events.close()
+        if error is None:
+            self._live.end()
+            for name in HEADLINE:  # DVC's plots would warn of a file that is missing
+                curve = self._folder / "plots/metrics/val" / f"{name}.tsv"
+                if not curve.exists():
+                    save_text(curve, f"step\t{name}\n")
+
+
+def build_validation(
+    truth: Mapping[str, Any], images: Path, masks: bool
+) -> Callable[[Inference, int], Validation | None]:
+    """Return a function that measures an inference; None where there is nothing to measure on.
+
+    Args:
+        truth: the val split, COCO.
+        images: the folder of its pictures.
+        masks: rank by mask AP instead of box AP.
+    """
+    traced: list[Callable[[tf.Tensor], Mapping[str, tf.Tensor]]] = []
+
+    def validate(inference: Inference, step: int) -> Validation | None:
+        if not truth["annotations"]:
+            return None
+        if not traced:  # tracing costs seconds; the variables it reads are those of the moment
+            spec = tf.TensorSpec([None], tf.string)
+            traced.append(tf.function(inference.detect_encoded, input_signature=[spec]))
+        results: list[dict[str, Any]] = []
+        for image in truth["images"]:
+            encoded = tf.constant([(images / image["file_name"]).read_bytes()])
+            outputs = {name: value.numpy() for name, value in traced[0](encoded).items()}
+            detections = outputs_to_detections(outputs, 0, image["width"], image["height"])
+            results += detections_to_coco(detections, image["id"])
+        metrics = summaries_to_metrics(
+            score(truth, results, "bbox"), score(truth, results, "segm") if masks else None
+        )
+        return Validation(step, metrics, "mask_AP" if masks else "AP")
+
+    return validate
+
 
 _STEPS_PER_LOG = 10
 
@@ -51,7 +162,7 @@ class Training:
         Args:
             config: from `rhymes.detector.experiment`.
             dataset: of `rhymes.detector.inputs`.
-            strategy: from `rhymes.detector.strategies`.
+            strategy: from `rhymes.detector.training`.
             initialize: loads pretrained weights.
         """
         tf_keras.utils.set_random_seed(config.task.train_data.seed)

@@ -27,6 +27,13 @@ from PIL.WebPImagePlugin import WebPImageFile
 from rhymes.common.errors import InputError
 from rhymes.images.image_headers import BMP_HEADER_SIZES, JPEG_SCAN_LIMIT, bytes_to_header
 
+MAX_IMAGE_BYTES = 50_000_000
+"""Of an encoded picture."""
+
+MAX_IMAGE_PIXELS = 50_000_000
+"""Of a decoded one; as float32 it takes 600 MB in the runtime."""
+
+
 PIXEL_LIMIT = 178_956_970
 """The most that `max_pixels` may be: beyond, Pillow refuses WebP and GIF by itself."""
 

@@ -5,12 +5,17 @@ Pure functions from the truth and the results; no TensorFlow, no file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rhymes.common.files import save_json, save_text
 from rhymes.metrics.confusion import Confusion, ImageScore, confusion, image_scores
 from rhymes.metrics.scoring import (
     RECALLS,
@@ -18,6 +23,7 @@ from rhymes.metrics.scoring import (
     Result,
     Scores,
     mean_precision,
+    metrics_to_headline,
     score,
     summaries_to_metrics,
 )
@@ -166,3 +172,32 @@ def confusion_to_counts(counted: Confusion) -> Iterator[Row]:
     """One row a pair of classes that occurs, of all classes."""
     for actual, predicted, count in counted.pairs():
         yield {"actual": actual, "predicted": predicted, "count": count}
+
+
+def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Write `metrics.json`, `headline.json` and the tables of `plots/`.
+
+    Every table is written, with its header alone where there is nothing: DVC's plots name them.
+    """
+    metrics = evaluation_to_metrics(evaluation)
+    save_json(folder / "metrics.json", metrics)
+    save_json(folder / "headline.json", {"test": metrics_to_headline(metrics)})
+    tables: dict[str, tuple[Sequence[str], Iterable[Row]]] = {
+        "precision_recall": (CURVE_COLUMNS, scores_to_curve(evaluation.boxes)),
+        "mask_precision_recall": (CURVE_COLUMNS, scores_to_curve(evaluation.masks)),
+        "class_precision_recall": (CLASS_CURVE_COLUMNS, evaluation_to_class_curves(evaluation)),
+        "confusion": (CONFUSION_COLUMNS, confusion_to_rows(evaluation.confusion)),
+        "confusion_counts": (COUNT_COLUMNS, confusion_to_counts(evaluation.confusion)),
+    }
+    for name, (columns, rows) in tables.items():
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        save_text(folder / "plots" / f"{name}.csv", text.getvalue())
+
+
+def save_results(path: Path, results: Sequence[Mapping[str, Any]]) -> None:
+    """Write COCO results, one a line."""
+    lines = ",\n".join(json.dumps(result, allow_nan=False) for result in results)
+    save_text(path, f"[\n{lines}\n]\n" if results else "[]\n")

@@ -20,8 +20,7 @@ from rhymes.coco.conversion_report import MEANINGS
 from rhymes.coco.splits import SPLITS
 from rhymes.common.errors import InputError
 from rhymes.common.params import section_to_dict
-from rhymes.metrics.gate import GateParams
-from rhymes.metrics.gate_figures import Measured
+from rhymes.metrics.gate import GateParams, Measured
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 

@@ -23,8 +23,7 @@ from rhymes.client.errors import (
     VersionNotLoaded,
 )
 from rhymes.common.errors import InputError
-from rhymes.images.image_limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
-from rhymes.images.images import UprightImage, check_image
+from rhymes.images.images import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS, UprightImage, check_image
 from rhymes.predictions.export_cells import Dialect, check_names
 from rhymes.predictions.interrupts import undisturbed
 from rhymes.predictions.picture_list import Failure, Picture, PictureList, load_picture

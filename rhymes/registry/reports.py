@@ -13,8 +13,7 @@ from rhymes.registry.candidate import EVALUATE, Candidate, Evidence
 from rhymes.registry.provenance import PROVENANCE_FILE, provenance_to_text
 from rhymes.registry.revision import Difference
 from rhymes.registry.tags import ARTIFACT, MODEL, Name
-from rhymes.versions.published import PUBLISHED_FILE, save_published
-from rhymes.versions.published_results import results_to_published
+from rhymes.versions.published import PUBLISHED_FILE, results_to_published, save_published
 
 _TEST = Path("data/coco/test.json")
 # Of dependencies and outputs, those that are neither data nor weights to start from.

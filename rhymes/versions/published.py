@@ -30,14 +30,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rhymes.coco.files import Coco
 from rhymes.common.errors import InputError
 from rhymes.common.files import save_text
-from rhymes.detections.rle import check_rle
+from rhymes.detections.masks import check_rle
 
 PUBLISHED_FILE = Path("reports/published/detections.json")
 
@@ -217,3 +218,76 @@ def _value_to_found(value: Any, width: int, height: int) -> Found:
             raise TypeError(f"detection {str(value)[:80]}: its mask is no text")
         check_rle(counts, width, height)
     return Found(score, (x, y, columns, rows), counts)
+
+
+def results_to_published(
+    test: Coco, results: Sequence[Mapping[str, Any]], measured: Mapping[str, Any], tag: str
+) -> Published:
+    """Gather what an evaluation found.
+
+    Args:
+        test: The test split.
+        results: COCO results on it, reports/evaluate/detections.json.
+        measured: `version`, `identity` and `test_sha256`, reports/evaluate/model.json.
+        tag: Under which the version is published.
+    """
+    names = {category["id"]: category["name"] for category in test["categories"]}
+    of_images: dict[int, dict[str, list[Found]]] = {image["id"]: {} for image in test["images"]}
+    for result in results:
+        x, y, width, height = result["bbox"]
+        mask = result.get("segmentation")
+        found = Found(result["score"], (x, y, width, height), mask["counts"] if mask else None)
+        of_image = of_images[result["image_id"]]
+        of_image.setdefault(names[result["category_id"]], []).append(found)
+    # The same picture may stand twice in a split; the same was found in it.
+    images = {
+        image["file_name"]: PublishedImage(
+            image["width"],
+            image["height"],
+            {name: tuple(found) for name, found in sorted(of_images[image["id"]].items())},
+        )
+        for image in test["images"]
+    }
+    return Published(
+        version=measured["version"],
+        tag=tag,
+        identity=measured["identity"],
+        test_sha256=measured["test_sha256"],
+        classes=tuple(names[number] for number in sorted(names)),
+        images=dict(sorted(images.items())),
+    )
+
+
+def published_to_results(published: Published, test: Coco) -> list[dict[str, Any]]:
+    """Make COCO results for a test split, of the images and classes that both have.
+
+    Raises:
+        InputError: an image has another size in the split.
+    """
+    ids = {category["name"]: category["id"] for category in test["categories"]}
+    results = []
+    for image in test["images"]:
+        known = published.images.get(image["file_name"])
+        if known is None:
+            continue
+        if (known.width, known.height) != (image["width"], image["height"]):
+            raise InputError(
+                f"{PUBLISHED_FILE}: {image['file_name']} has {known.width} x {known.height} "
+                f"pixels, but {image['width']} x {image['height']} in the test split; "
+                f"`git restore {PUBLISHED_FILE}` brings back the committed file"
+            )
+        size = [image["height"], image["width"]]
+        for name, of_class in known.detections.items():
+            if name not in ids:
+                continue
+            for found in of_class:
+                result: dict[str, Any] = {
+                    "image_id": image["id"],
+                    "category_id": ids[name],
+                    "bbox": list(found.bbox),
+                    "score": found.score,
+                }
+                if found.counts is not None:
+                    result["segmentation"] = {"size": size, "counts": found.counts}
+                results.append(result)
+    return results

@@ -3,6 +3,9 @@
 The classes of `tensorflow-serving-api` import all of TensorFlow, which takes seconds and half a
 gigabyte; a client needs the messages alone. `messages.binpb` holds their declarations (a
 FileDescriptorSet) as that package has them; `make messages` writes it anew, and a test compares.
+What our server says of a Predict beside TensorFlow Serving's answer is its trailing metadata: other
+clients pass over it, and other servers do not send it.
+
 The classes live in a descriptor pool of their own, beside TensorFlow's in one process; only bytes
 go from one to the other.
 """
@@ -12,7 +15,41 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+IDENTITY_KEY = "rhymes-model-identity"
+"""Of the version's bytes: others under the same number differ in it."""
+
+SECONDS_KEY = "rhymes-server-seconds"
+"""Decimal seconds that the call spent in the server."""
+
+
+_LONGEST = 1024
+_CUT = "...TRUNCATED"
+
+
+class WireError(Exception):
+    """A request that is answered with an error.
+
+    Attributes:
+        code: gRPC's canonical code.
+        message: What TensorFlow Serving would say; cut where it is over 1024 characters, as
+            TensorFlow Serving does (grpc_status_util.cc).
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        if len(message) > _LONGEST:
+            message = message[:_LONGEST] + _CUT
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def invalid(text: str) -> WireError:
+    """Make the error of a request that can never succeed as it stands."""
+    return WireError(grpc.StatusCode.INVALID_ARGUMENT, text)
+
 
 _DECLARATIONS = Path(__file__).with_name("messages.binpb")
 

@@ -13,6 +13,7 @@ import pytest
 
 from rhymes.common.errors import InputError
 from rhymes.detector.settings import DataFacts, TrainParams
+from rhymes.detector.training import TrainingReport
 
 pytestmark = pytest.mark.tf
 
@@ -22,8 +23,7 @@ def training(data: Any, params: Callable[..., TrainParams], facts: Callable[...,
     """A RetinaNet of 64 px that has not seen a picture yet."""
     from rhymes.detector.experiment import build_experiment
     from rhymes.detector.inputs import build_train_dataset
-    from rhymes.detector.strategies import build_strategy
-    from rhymes.detector.training import Training
+    from rhymes.detector.training import Training, build_strategy
 
     config = build_experiment(params(image_size=64, steps=5, validations=3), "retinanet", facts())
     return Training(
@@ -34,7 +34,7 @@ def training(data: Any, params: Callable[..., TrainParams], facts: Callable[...,
 
 
 def test_keeps_the_weights_of_the_best_validation(training: Any) -> None:
-    from rhymes.detector.progress import Validation
+    from rhymes.detector.resuming import Validation
 
     scores = {2: 0.3, 4: 0.7, 5: 0.5}
     kept: dict[int, Any] = {}
@@ -102,7 +102,7 @@ def test_trains_on_two_devices(data: Any, root: Path) -> None:
         from rhymes.detector.experiment import build_experiment
         from rhymes.detector.inputs import build_train_dataset
         from rhymes.detector.settings import DataFacts, TrainParams
-        from rhymes.detector.strategies import build_strategy
+        from rhymes.detector.training import build_strategy
         from rhymes.detector.training import Training
         from rhymes.common.params import load_section
         params = dataclasses.replace(
@@ -130,3 +130,19 @@ def test_trains_on_two_devices(data: Any, root: Path) -> None:
     replicas, loss = json.loads(done.stdout.splitlines()[-1])
     assert replicas == 2
     assert math.isfinite(loss)
+
+
+def test_every_plotted_curve_is_there_and_none_is_touched(tmp_path: Path) -> None:
+    with TrainingReport(tmp_path / "report", tmp_path / "events") as report:
+        report(10, {"train/loss": 2.0})
+        report(20, {"val/AP": 0.25, "val/AP50": 0.5})
+    curves = tmp_path / "report/plots/metrics/val"
+    assert (curves / "AP.tsv").read_text() == "step\tAP\n20\t0.25\n"
+    assert (curves / "mask_AP.tsv").read_text() == "step\tmask_AP\n", "a model without masks"
+    assert {path.stem for path in curves.iterdir()} == {"AP", "AP50", "mask_AP", "mask_AP50"}
+
+
+def test_a_training_without_validation_has_empty_curves(tmp_path: Path) -> None:
+    with TrainingReport(tmp_path / "report", tmp_path / "events") as report:
+        report(10, {"train/loss": 2.0})
+    assert (tmp_path / "report/plots/metrics/val/AP.tsv").read_text() == "step\tAP\n"

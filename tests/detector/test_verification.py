@@ -112,7 +112,7 @@ def test_the_worst_is_what_exceeds_its_tolerance_most() -> None:
 
 
 def test_the_report_gives_powers_of_ten() -> None:
-    from rhymes.detector.parity_report import parities_to_markdown, parities_to_metrics
+    from rhymes.detector.verification import parities_to_markdown, parities_to_metrics
 
     parities = verify(model(), model(lambda name: 3e-6), model()).parities
     saved = parities_to_metrics(7, 5, 1, parities)["saved_model"]["tf_example"]

@@ -11,8 +11,10 @@ from rhymes.common.errors import InputError
 from rhymes.export.fetched import (
     INDEX_COLUMNS,
     Fetched,
+    IndexedImage,
     Source,
     check_failures,
+    load_image_index,
     load_sources,
     save_failures,
     save_index,
@@ -119,3 +121,33 @@ def test_long_lists_rows_and_names_are_cut() -> None:
 def test_sources_that_were_not_tried_are_counted() -> None:
     with pytest.raises(InputError, match=r"60 of 900 images failed \(.*840 were not tried\)"):
         check_failures(make_fetched(0, 60), 900, 0.02)
+
+
+SHA = "ab" * 32
+
+
+def test_index_of_fetch_is_read(tmp_path: Path) -> None:
+    names = ["a.jpg", 'https://x/é,"1".jpg', "line\nbreak\r.jpg", ""]
+    fetched = [Fetched(Source(name, (2,)), SHA, 640, 480) for name in names]
+    fetched.append(Fetched(Source("gone.jpg", (7,)), error="404"))
+    save_index(tmp_path / "index.csv", fetched)
+    index = load_image_index(tmp_path / "index.csv")
+    assert index == {name: IndexedImage(name, SHA, 640, 480) for name in names} | {"gone.jpg": None}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        pytest.param(f"a,{SHA},6,4,\na,{SHA},6,4,", "row 3: image 'a' stands twice", id="twice"),
+        pytest.param("a,123,640,480,", "row 2: needs a SHA-256", id="short hash"),
+        pytest.param(f"a,../{SHA[3:]},640,480,", "needs a SHA-256", id="path for a hash"),
+        pytest.param(f"a,{SHA},0,480,", "a size in pixels", id="no width"),
+        pytest.param(f"a,{SHA},640,x,", "a size in pixels", id="text for a height"),
+        pytest.param("a,,,,", "or an error", id="neither picture nor error"),
+        pytest.param("a,b", "2 cells", id="cells missing"),
+    ],
+)
+def test_broken_index(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "index.csv").write_text(f"image,sha256,width,height,error\n{line}\n")
+    with pytest.raises(InputError, match=message):
+        load_image_index(tmp_path / "index.csv")

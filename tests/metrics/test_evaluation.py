@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rhymes.coco.picture_name import image_to_name
+from rhymes.coco.files import image_to_name
 from rhymes.detections.detections import annotations_to_detections, detections_to_coco
-from rhymes.metrics.comparison import draw_comparison
 from rhymes.metrics.confusion import BACKGROUND, OTHER, Confusion, ImageScore
 from rhymes.metrics.evaluation import (
     SHOWN_CLASSES,
@@ -25,11 +24,13 @@ from rhymes.metrics.evaluation import (
     evaluate_results,
     evaluation_to_class_curves,
     evaluation_to_metrics,
+    save_evaluation,
+    save_results,
     scores_to_curve,
 )
-from rhymes.metrics.evaluation_files import save_evaluation, save_results
 from rhymes.metrics.evaluation_report import (
     Drawn,
+    draw_comparison,
     evaluation_to_headline,
     evaluation_to_markdown,
 )

@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rhymes.metrics.gate import Decision, GateParams, decide
-from rhymes.metrics.gate_figures import Comparison
-from rhymes.metrics.gate_measuring import compare, measure_candidate
-from rhymes.metrics.gate_report import gate_to_json, gate_to_metrics
-from rhymes.versions.published import Published
-from rhymes.versions.published_results import results_to_published
+from rhymes.metrics.gate import Comparison, Decision, GateParams, decide
+from rhymes.metrics.gate_measuring import compare, gate_to_json, gate_to_metrics, measure_candidate
+from rhymes.versions.published import Published, results_to_published
 from tests.support.coco_factory import boxes_to_coco
 from tests.support.detection_factory import detect, make_split
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from rhymes.coco.files import load_coco
-from rhymes.versions.published import PUBLISHED_FILE, save_published
-from rhymes.versions.published_results import results_to_published
+from rhymes.versions.published import PUBLISHED_FILE, results_to_published, save_published
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.tf]
 

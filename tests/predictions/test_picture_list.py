@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rhymes.common.errors import InputError
-from rhymes.export.export_files import load_export_file
+from rhymes.export.fetching import load_export_file
 from rhymes.predictions.picture_list import (
     Failure,
     PictureList,

@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 
 from rhymes.common.errors import InputError
-from rhymes.versions.published import Published, load_published, save_published
-from rhymes.versions.published_results import published_to_results, results_to_published
+from rhymes.versions.published import (
+    Published,
+    load_published,
+    published_to_results,
+    results_to_published,
+    save_published,
+)
 from tests.support.coco_factory import boxes_to_coco
 
 HOSTILE = 'Ä"<b>&\n'

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from rhymes.common.dotted import flatten
+from rhymes.common.params import flatten
 from rhymes.versions.dvc import LockedStage
 from tools.reasons.pipeline import MISSING
 

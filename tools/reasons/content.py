@@ -10,9 +10,9 @@ from pathlib import Path
 from dulwich.objects import Commit
 from dulwich.repo import Repo
 
-from rhymes.coco.picture_name import image_to_name
+from rhymes.coco.files import image_to_name
 from rhymes.common.errors import InputError
-from rhymes.export.image_index import load_image_index
+from rhymes.export.fetched import load_image_index
 from rhymes.versions.dvc import (
     Lock,
     files_to_md5,

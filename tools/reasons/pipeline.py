@@ -15,9 +15,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from rhymes.common.dotted import flatten
 from rhymes.common.errors import InputError
-from rhymes.common.params import PARAMS_FILE, load_params
+from rhymes.common.params import PARAMS_FILE, flatten, load_params
 from rhymes.versions.dvc import LockedStage, file_to_md5, files_to_md5
 
 MISSING = ""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import grpc
 
-from rhymes.wire.status import WireError
+from rhymes.wire.messages import WireError
 
 
 class Gate:

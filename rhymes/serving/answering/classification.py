@@ -13,8 +13,7 @@ import grpc
 
 from rhymes.serving.answering.interfaces import Models
 from rhymes.serving.answering.prediction import DEFAULT_SIGNATURE, check_spec
-from rhymes.wire.messages import ModelSpec
-from rhymes.wire.status import WireError, invalid
+from rhymes.wire.messages import ModelSpec, WireError, invalid
 
 _CLASSIFY, _REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 

@@ -12,9 +12,16 @@ from google.protobuf.message import DecodeError
 from rhymes.serving.answering.classification import classify, multi_inference, regress
 from rhymes.serving.answering.prediction import metadata, status
 from rhymes.serving.answering.service import Service, foreseen
-from rhymes.wire.call_metadata import IDENTITY_KEY, SECONDS_KEY
-from rhymes.wire.messages import METHODS, MODEL_SERVICE, PREDICTION_SERVICE, ReloadConfigResponse
-from rhymes.wire.status import WireError, invalid
+from rhymes.wire.messages import (
+    IDENTITY_KEY,
+    METHODS,
+    MODEL_SERVICE,
+    PREDICTION_SERVICE,
+    SECONDS_KEY,
+    ReloadConfigResponse,
+    WireError,
+    invalid,
+)
 
 _LONGEST_WAIT = 86_400.0
 # A context is used for all that gRPC tells of a call; its type has no annotations.

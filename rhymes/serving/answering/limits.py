@@ -14,9 +14,8 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from rhymes.images.image_headers import JPEG_SCAN_LIMIT, bytes_to_header
-from rhymes.images.image_limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
-from rhymes.wire.messages import Example
-from rhymes.wire.status import invalid
+from rhymes.images.images import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
+from rhymes.wire.messages import Example, invalid
 
 _ENCODED = "image/encoded"
 _ENCODED_KEY = _ENCODED.encode()

@@ -24,8 +24,9 @@ from rhymes.wire.messages import (
     GetModelStatusResponse,
     PredictResponse,
     SignatureDefMap,
+    WireError,
+    invalid,
 )
-from rhymes.wire.status import WireError, invalid
 
 DEFAULT_SIGNATURE = "serving_default"
 

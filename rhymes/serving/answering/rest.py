@@ -29,8 +29,7 @@ from rhymes.serving.answering.rest_calls import (
     status_json,
 )
 from rhymes.serving.answering.service import Service, foreseen
-from rhymes.wire.messages import ModelSpec
-from rhymes.wire.status import WireError, invalid
+from rhymes.wire.messages import ModelSpec, WireError, invalid
 
 _POST = re.compile(
     r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?:(classify|regress|predict)", re.I

@@ -27,8 +27,8 @@ from rhymes.wire.messages import (
     GetModelStatusRequest,
     RegressionRequest,
     SignatureDefMap,
+    invalid,
 )
-from rhymes.wire.status import invalid
 
 
 def predict_json(

@@ -16,7 +16,7 @@ from rhymes.serving.answering.interfaces import Models
 from rhymes.serving.answering.limits import Limits
 from rhymes.serving.answering.metrics import Metrics
 from rhymes.serving.answering.prediction import Ran, predict
-from rhymes.wire.status import WireError
+from rhymes.wire.messages import WireError
 
 _LOG = logging.getLogger("rhymes.serving")
 

@@ -14,8 +14,7 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from rhymes.wire.messages import ModelServerConfig
-from rhymes.wire.status import invalid
+from rhymes.wire.messages import ModelServerConfig, invalid
 
 PLATFORM = "tensorflow"
 """The one platform that is served."""

@@ -20,7 +20,7 @@ from rhymes.serving.models.model_config import ModelConfig
 from rhymes.serving.models.served_version import ServedVersion
 from rhymes.serving.models.version_folder import FolderWatch, NotWhole, Whole
 from rhymes.serving.models.versions import BasePathWatch, Sighting
-from rhymes.wire.status import WireError
+from rhymes.wire.messages import WireError
 
 ENDED_LIMIT = 20
 """Versions that are over and still reported."""

@@ -7,8 +7,7 @@ from typing import Any
 
 from rhymes.serving.models.handles import Handle
 from rhymes.serving.models.version_folder import Fingerprint, NotWhole, Whole
-from rhymes.wire.messages import ModelVersionStatus
-from rhymes.wire.status import WireError
+from rhymes.wire.messages import ModelVersionStatus, WireError
 
 State = ModelVersionStatus.State
 

@@ -20,8 +20,7 @@ from rhymes.coco.tfrecord import load_tfrecord
 from rhymes.common.errors import InputError
 from rhymes.serving.answering.interfaces import Runnable
 from rhymes.versions.model_folder import WARMUP_FILE
-from rhymes.wire.messages import PredictionLog
-from rhymes.wire.status import WireError, invalid
+from rhymes.wire.messages import PredictionLog, WireError, invalid
 
 MAX_RECORDS = 1000
 

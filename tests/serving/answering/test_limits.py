@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from rhymes.serving.answering.limits import Limits, check_pictures
-from rhymes.wire.messages import Example
-from rhymes.wire.status import WireError
+from rhymes.wire.messages import Example, WireError
 from tests.support.hostile_server import png_bomb
 
 LIMITS = Limits(image_bytes=5_000, image_pixels=10_000, tensor_bytes=1_000_000)

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from rhymes.serving.answering.rest_json import body_to_document, document_to_arrays, outputs_to_json
-from rhymes.wire.status import WireError
+from rhymes.wire.messages import WireError
 from tests.serving.fake_models import make_signature
 
 PICTURE = bytes(range(256))

@@ -11,11 +11,10 @@ from typing import Any
 import grpc
 import pytest
 
-from rhymes.serving.models.manager import ModelManager
+from rhymes.serving.models.manager import ModelManager, Poller
 from rhymes.serving.models.model_config import All, Latest, ModelConfig, Specific
 from rhymes.serving.models.served_model import ENDED_LIMIT
-from rhymes.wire.messages import ModelSpec, ModelVersionStatus
-from rhymes.wire.status import WireError
+from rhymes.wire.messages import ModelSpec, ModelVersionStatus, WireError
 from tests.support.version_folders import (
     TIMEOUT,
     WEIGHTS,
@@ -792,3 +791,42 @@ def test_the_end_waits_for_running_requests_only_so_long(served: Served) -> None
         served.manager.stop(0.05)
         held.servable.run("", {}, [], None)
     assert served.loader.loaded[0].closed.wait(TIMEOUT)
+
+
+def test_it_goes_on_after_an_error_until_it_is_stopped() -> None:
+    calls: list[int] = []
+    enough = threading.Event()
+
+    def poll() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            enough.set()
+        raise OSError
+
+    poller = Poller(poll, 0.001, lambda: True)
+    poller.ensure_running()
+    poller.ensure_running()
+    assert enough.wait(TIMEOUT)
+    poller.stop(TIMEOUT)
+    ended = len(calls)
+    poller.ensure_running()
+    assert len(calls) == ended
+
+
+def test_without_an_interval_it_ends_when_it_is_done_and_can_begin_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rhymes.serving.models.manager._ONCE_SECONDS", 0.001)
+    calls: list[int] = []
+    poller = Poller(lambda: calls.append(1), 0, lambda: len(calls) % 3 == 0)
+    for expected in (3, 6):
+        poller.ensure_running()
+        assert poller._thread is not None
+        poller._thread.join(TIMEOUT)
+        assert len(calls) == expected
+
+
+def test_it_never_polls_where_it_is_told_so() -> None:
+    poller = Poller(lambda: pytest.fail("polled"), None, lambda: False)
+    poller.ensure_running()
+    poller.stop(TIMEOUT)

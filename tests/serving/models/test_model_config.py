@@ -15,8 +15,7 @@ from rhymes.serving.models.model_config import (
     message_to_model_configs,
     text_to_model_configs,
 )
-from rhymes.wire.messages import ModelServerConfig
-from rhymes.wire.status import WireError
+from rhymes.wire.messages import ModelServerConfig, WireError
 
 
 def make_text(settings: str) -> str:

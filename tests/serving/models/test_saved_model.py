@@ -15,8 +15,7 @@ import pytest
 
 from rhymes.serving.models.manager import ModelManager
 from rhymes.versions.model_folder import save_manifest
-from rhymes.wire.messages import ModelSpec, ModelVersionStatus
-from rhymes.wire.status import WireError
+from rhymes.wire.messages import ModelSpec, ModelVersionStatus, WireError
 from tests.support.version_folders import TIMEOUT, WEIGHTS, make_config
 
 pytestmark = pytest.mark.tf

@@ -8,8 +8,7 @@ import pytest
 from rhymes.serving.models.handles import Acquired, Handle
 from rhymes.serving.models.served_version import Failure, ServedVersion
 from rhymes.serving.models.version_folder import FileStamp, NotWhole, Whole
-from rhymes.wire.messages import ModelVersionStatus
-from rhymes.wire.status import WireError
+from rhymes.wire.messages import ModelVersionStatus, WireError
 from tests.support.version_folders import FakeServable
 
 NOW = 100.0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rhymes.common.params import section_to_dict
-from rhymes.detector.record import build_record
+from rhymes.detector.checkpoint import build_record, files_to_sha256
 from rhymes.detector.settings import DataFacts, TrainParams
 
 
@@ -73,4 +73,4 @@ def test_whatever_a_training_depends_on_changes_the_record(
     records.append(build_record(params(), "retinanet", facts(), [data], None))
     assert len({str(record) for record in records}) == len(changes) + 3
     assert records[0]["params"].keys() == section_to_dict(params()).keys() - {"pretrained"}
-    assert records[0]["code"]["sha256"]
+    assert records[0]["code"]["sha256"] != files_to_sha256([]), "the code counts as well"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from rhymes.data_diff.data_comparison import pair_images
 from rhymes.data_diff.image_labels import ImageLabels
-from rhymes.data_diff.image_pairs import pair_images
 
 
 def image(content: str, source: str, split: str = "train") -> ImageLabels:
