@@ -51,7 +51,7 @@ kill-training: .venv/runtime  ## Prove that a training killed four times ends in
 compare-models: .venv/runtime  ## Train three models by DVC's queue in a fresh clone, compare and serve them
 	@python -m tools.compare_models
 
-screenshots: .venv/develop  ## Take the README's pictures of the page (docs/screenshots)
+screenshots: .venv/develop  ## Take the README's images of the page (docs/screenshots)
 	@python -m tools.screenshots
 
 doctor:  ## Check in seconds what a newcomer trips over, and say what cures it
@@ -73,7 +73,7 @@ keep-splits:  ## Pin today's split of the images, so that a growing export keeps
 	@cp data/coco/splits.csv data/splits.csv
 	@echo "data/splits.csv now pins $$(($$(wc -l < data/splits.csv) - 1)) image groups; commit it."
 
-clear-downloads:  ## Forget downloaded pictures, so that the next fetch asks their URLs again
+clear-downloads:  ## Forget downloaded images, so that the next fetch asks their URLs again
 	@rm -rf .dvc/tmp/rhymes/downloads
 
 deps: .venv/runtime  ## Write into dvc.yaml which modules each stage imports, after a change of imports

@@ -1,4 +1,4 @@
-"""Two sides of one picture, side by side: truth and predictions, or two versions of a model."""
+"""Two sides of one image: ground truth and predictions, or two versions of a model."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from app.checked_image import CheckedImage
 from app.display import show_drawn
-from app.picture import Picture
 from app.plain_text import plain
 from rhymes.detections.detections import Detections
 from rhymes.detections.drawing import ALL_LAYERS, MARK, Layer, detections_to_labels
@@ -23,7 +23,7 @@ class Side:
         title: Of it; plain text.
         detections: What is shown.
         names: Class names by id.
-        has_scores: Whether its scores say anything; those of a truth do not.
+        has_scores: Whether its scores say anything; those of a ground truth do not.
     """
 
     title: str
@@ -33,7 +33,7 @@ class Side:
 
 
 def show_sides(
-    picture: Picture,
+    image: CheckedImage,
     left: Side,
     right: Side,
     matching: Matching,
@@ -45,7 +45,7 @@ def show_sides(
     """Draw both sides; what has no partner of its class on the other side is marked.
 
     Args:
-        picture: The picture.
+        image: The image.
         left: One side.
         right: The other.
         matching: Of the two.
@@ -69,9 +69,7 @@ def show_sides(
             faded = frozenset(range(len(side.detections)))
         with column:
             st.markdown(f"**{plain(side.title)}**")
-            show_drawn(
-                picture, side.detections, labels, layers=layers, highlight=place, faded=faded
-            )
+            show_drawn(image, side.detections, labels, layers=layers, highlight=place, faded=faded)
 
 
 def legend(*, is_agreement_faded: bool) -> str:

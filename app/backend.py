@@ -1,7 +1,7 @@
 """The model server, as the page talks to it: one cached connection, answers cached by content.
 
 The model itself never lives here. What was asked once is not asked again: a result belongs to the
-picture's bytes, the model's name and version, and the identity of that version's files.
+image's bytes, the model's name and version, and the identity of that version's files.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.picture import Picture
-from rhymes.client.client import DetectorClient, ServedModel, VersionStatus
+from app.checked_image import CheckedImage
+from rhymes.client.client import DetectorClient, ModelDescription, VersionStatus
 from rhymes.client.errors import (
     ModelNotFound,
     ServerUnreachable,
@@ -34,11 +34,11 @@ _ROUNDS = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """What the server found in a picture.
+class ImageAnswer:
+    """What the server found in an image.
 
     Attributes:
-        detections: All of them, of whatever score, in pixels of the upright picture.
+        detections: All of them, of whatever score, in pixels of the upright image.
         version: Of the model that answered.
         identity: Of its files; None from servers that do not tell it.
         seconds: The call took.
@@ -63,7 +63,7 @@ def model_name() -> str:
 
 
 def client() -> DetectorClient:
-    """The connection for pictures; all sessions share it."""
+    """The connection for images; all sessions share it."""
     return _connect(address(), model_name(), _TIMEOUT)
 
 
@@ -104,7 +104,7 @@ def is_ready() -> bool:
         return False
 
 
-def describe(version: int) -> ServedModel:
+def describe(version: int) -> ModelDescription:
     """What a version says of itself: class names, whether it gives masks, what it was made of.
 
     Raises:
@@ -113,20 +113,20 @@ def describe(version: int) -> ServedModel:
     return client().describe(version)
 
 
-def detect(picture: Picture, version: int) -> Found:
-    """Find the objects in a picture; a request to the server the first time only.
+def detect(image: CheckedImage, version: int) -> ImageAnswer:
+    """Find the objects in an image; a request to the server the first time only.
 
     Raises:
         ServingError: of the kind that says what went wrong, and what to do.
     """
     for _ in range(_ROUNDS):
         identity = describe(version).identity
-        key = (address(), model_name(), version, identity, picture.digest)
-        found: Found = _detect(key, picture)
+        key = (address(), model_name(), version, identity, image.digest)
+        found: ImageAnswer = _detect(key, image)
         if found.identity in (None, identity) or identity is None:
             return found
         # The version's files were replaced since it was described; the answer showed it.
-        _detect.clear(key, picture)
+        _detect.clear(key, image)
     raise VersionNotLoaded(f"version {version} is being replaced over and over; try again later")
 
 
@@ -141,8 +141,8 @@ def _versions(where: str, model: str) -> list[VersionStatus]:
 
 
 @st.cache_data(show_spinner=False, max_entries=2000, max_size="128MB")
-def _detect(key: tuple[str, str, int, str | None, str], _picture: Picture) -> Found:
-    answer = client().answer(_picture.upright, version=key[2])
-    return Found(
+def _detect(key: tuple[str, str, int, str | None, str], _image: CheckedImage) -> ImageAnswer:
+    answer = client().answer(_image.upright, version=key[2])
+    return ImageAnswer(
         answer.detections, answer.version, answer.identity, answer.seconds, answer.server_seconds
     )

@@ -1,4 +1,4 @@
-"""What of the detections is shown, and the picture that shows it."""
+"""What of the detections is shown, and the image that shows it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from app.picture import Picture
-from rhymes.client.description import ServedModel
+from app.checked_image import CheckedImage
+from rhymes.client.description import ModelDescription
 from rhymes.detections.detections import Detections
-from rhymes.detections.drawing import ALL_LAYERS, Layer, draw_on_scene, picture_to_scene
+from rhymes.detections.drawing import ALL_LAYERS, Layer, draw_on_scene, image_to_scene
 from rhymes.images.images import image_to_pixels
 
 DEFAULT_SCORE = 0.5
@@ -37,7 +37,7 @@ class Display:
     layers: frozenset[Layer] = ALL_LAYERS
 
     def choose(self, detections: Detections) -> Detections:
-        """Those that are shown, the surest first."""
+        """Those that are shown, the best first."""
         return self.of_classes(detections.above(self.score))
 
     def of_classes(self, detections: Detections) -> Detections:
@@ -47,7 +47,7 @@ class Display:
         return detections.select(np.flatnonzero(np.isin(detections.class_ids, [*self.class_ids])))
 
 
-def model_floor(model: ServedModel) -> float:
+def model_floor(model: ModelDescription) -> float:
     """The score below which the model reports nothing; 0 where it does not say."""
     floor = (model.info or {}).get("score_threshold", 0.0)
     return min(max(float(floor), 0.0), 0.99) if isinstance(floor, int | float) else 0.0
@@ -90,7 +90,7 @@ def choose_display(
 
 
 def show_drawn(
-    picture: Picture,
+    image: CheckedImage,
     detections: Detections,
     labels: Sequence[str],
     *,
@@ -98,14 +98,14 @@ def show_drawn(
     highlight: int | None = None,
     faded: frozenset[int] = frozenset(),
 ) -> None:
-    """Show a picture with what was found in it; see `draw`."""
+    """Show an image with what was found in it; see `draw`."""
     count = f"{len(detections)} object{'' if len(detections) == 1 else 's'}"
-    drawn = draw(picture, detections, labels, layers=layers, highlight=highlight, faded=faded)
-    st.image(drawn, width="stretch", alt=f"{picture.name} with {count}")
+    drawn = draw(image, detections, labels, layers=layers, highlight=highlight, faded=faded)
+    st.image(drawn, width="stretch", alt=f"{image.name} with {count}")
 
 
 def draw(
-    picture: Picture,
+    image: CheckedImage,
     detections: Detections,
     labels: Sequence[str],
     *,
@@ -113,10 +113,10 @@ def draw(
     highlight: int | None = None,
     faded: frozenset[int] = frozenset(),
 ) -> bytes:
-    """Draw detections over a picture: a JPEG, the longer side of 720 to 1280 pixels.
+    """Draw detections over an image: a JPEG, the longer side of 720 to 1280 pixels.
 
     Args:
-        picture: The picture.
+        image: The image.
         detections: Those to draw.
         labels: One for each.
         layers: What is drawn of each.
@@ -124,14 +124,14 @@ def draw(
         faded: Places of those that are drawn faintly.
     """
     how = (tuple(labels), tuple(sorted(layers)), highlight, tuple(sorted(faded)))
-    return _draw((picture.digest, _digest(detections), how), picture, detections)
+    return _draw((image.digest, _digest(detections), how), image, detections)
 
 
 @st.cache_data(show_spinner=False, max_entries=500, max_size="64MB")
-def _draw(key: tuple[str, str, Any], _picture: Picture, _detections: Detections) -> bytes:
+def _draw(key: tuple[str, str, Any], _image: CheckedImage, _detections: Detections) -> bytes:
     labels, layers, highlight, faded = key[2]
     drawn = draw_on_scene(
-        _scene(_picture.digest, _picture),
+        _scene(_image.digest, _image),
         _detections,
         labels,
         layers=layers,
@@ -144,13 +144,13 @@ def _draw(key: tuple[str, str, Any], _picture: Picture, _detections: Detections)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def _scene(digest: str, _picture: Picture) -> Image.Image:  # noqa: ARG001 - the key
-    """A picture as it is drawn on, 5 MB at most; decoding twelve megapixels takes a while."""
-    return picture_to_scene(Image.fromarray(image_to_pixels(_picture.upright)))
+def _scene(digest: str, _image: CheckedImage) -> Image.Image:  # noqa: ARG001 - the key
+    """An image as it is drawn on, 5 MB at most; decoding twelve megapixels takes a while."""
+    return image_to_scene(Image.fromarray(image_to_pixels(_image.upright)))
 
 
 def _digest(detections: Detections) -> str:
-    """Tell detections of one picture from others."""
+    """Tell detections of one image from others."""
     known = hashlib.blake2b(digest_size=16)
     for array in (detections.boxes, detections.scores, detections.class_ids):
         known.update(array.tobytes())

@@ -11,15 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.backend import Found
+from app.backend import ImageAnswer
+from app.checked_image import CheckedImage
 from app.display import Display
-from app.picture import Picture
-from rhymes.client.description import ServedModel
+from rhymes.client.description import ModelDescription
 from rhymes.predictions.export_cells import Dialect, check_names
-from rhymes.predictions.picture_list import Failure, names_to_pictures
+from rhymes.predictions.image_list import Failure, names_to_images
 from rhymes.predictions.prediction_files import ANNOTATIONS, Rank, prediction_folder
 from rhymes.predictions.prediction_outputs import (
-    Loaded,
+    LoadedImage,
     Outputs,
     OutputSettings,
     detections_to_outputs,
@@ -30,17 +30,17 @@ FOLDER = "predictions"
 
 @dataclass(frozen=True)
 class Results:
-    """What was found in some pictures by one version.
+    """What was found in some images by one version.
 
     Attributes:
         model: The version.
-        found: Each picture and what was found in it, by the user's order.
-        failures: Pictures without an answer, and why.
+        found: Each image and what was found in it, by the user's order.
+        failures: Images without an answer, and why.
         display: What of it is wanted: score and classes.
     """
 
-    model: ServedModel
-    found: Sequence[tuple[Picture, Found]]
+    model: ModelDescription
+    found: Sequence[tuple[CheckedImage, ImageAnswer]]
     failures: Sequence[Failure]
     display: Display
 
@@ -50,50 +50,50 @@ class Results:
         return "polygons" if self.model.has_masks else "boxes"
 
 
-def picture_to_json(picture: Picture, results: Results) -> str:
-    """Make the prediction JSON of one picture, as the platform loads it.
+def image_to_json(image: CheckedImage, results: Results) -> str:
+    """Make the prediction JSON of one image, as the platform loads it.
 
     Raises:
         InputError: a class has no name.
     """
-    chosen = replace(results, found=[pair for pair in results.found if pair[0] is picture])
+    chosen = replace(results, found=[pair for pair in results.found if pair[0] is image])
     (outputs,) = _outputs(chosen, is_drawn=False, is_copied=False)
     return outputs.prediction
 
 
 def results_to_csv(results: Results, rank: Rank) -> bytes:
-    """Make the pre-annotation CSV of all pictures.
+    """Make the pre-annotation CSV of all images.
 
     Raises:
         InputError: a class has no name, or one that no export can name.
     """
     with tempfile.TemporaryDirectory() as folder:
-        return (_save(Path(folder), results, rank, with_pictures=False) / ANNOTATIONS).read_bytes()
+        return (_save(Path(folder), results, rank, with_images=False) / ANNOTATIONS).read_bytes()
 
 
 def results_to_zip(results: Results, rank: Rank) -> bytes:
-    """Pack the whole folder of predictions: pictures, drawings, JSON, COCO, CSV.
+    """Pack the whole folder of predictions: images, drawings, JSON, COCO, CSV.
 
     Raises:
         InputError: as `results_to_csv`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        saved = _save(Path(folder), results, rank, with_pictures=True)
+        saved = _save(Path(folder), results, rank, with_images=True)
         archive = Path(folder, "archive.zip")
-        # Pictures do not shrink.
+        # Images do not shrink.
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
             for path in sorted(saved.rglob("*")):
                 file.write(path, path.relative_to(saved.parent))
         return archive.read_bytes()
 
 
-def _save(parent: Path, results: Results, rank: Rank, *, with_pictures: bool) -> Path:
+def _save(parent: Path, results: Results, rank: Rank, *, with_images: bool) -> Path:
     out = parent / FOLDER
     names = results.model.class_names
     check_names(names)
     with prediction_folder(out) as writer:
         writer.failures += results.failures
-        for outputs in _outputs(results, is_drawn=with_pictures, is_copied=with_pictures):
+        for outputs in _outputs(results, is_drawn=with_images, is_copied=with_images):
             writer.add(outputs)
         run = _about(results) | {
             "score": results.display.score,
@@ -114,11 +114,11 @@ def _outputs(results: Results, *, is_drawn: bool, is_copied: bool) -> Iterator[O
     settings = OutputSettings(
         results.model.class_names, results.dialect, results.display.score, is_drawn, _about(results)
     )
-    listed = names_to_pictures(picture.name for picture, _ in results.found)
+    listed = names_to_images(image.name for image, _ in results.found)
     pairs = zip(listed, results.found, strict=True)
-    for number, (named, (picture, found)) in enumerate(pairs, start=1):
+    for number, (named, (image, found)) in enumerate(pairs, start=1):
         yield detections_to_outputs(
-            Loaded(replace(named, is_copied=is_copied), number, picture.data, picture.upright),
+            LoadedImage(replace(named, is_copied=is_copied), number, image.data, image.upright),
             results.display.of_classes(found.detections),
             settings,
         )

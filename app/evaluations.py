@@ -11,7 +11,7 @@ import streamlit as st
 
 from app.predictions import load_measured
 from app.repository import COCO, EVALUATION, MissingFile, load_digest, load_json
-from rhymes.client.description import ServedModel
+from rhymes.client.description import ModelDescription
 from rhymes.common.errors import InputError
 from rhymes.registry.commands import Git
 from rhymes.registry.published_versions import PublishedVersion, Registry
@@ -35,7 +35,7 @@ class Evaluation:
     source: str
 
 
-def load_evaluation(model: ServedModel) -> Evaluation | None:
+def load_evaluation(model: ModelDescription) -> Evaluation | None:
     """Return what was measured of a version's very bytes; None where nothing tells.
 
     The report comes first; a version that it is not about may have been published.

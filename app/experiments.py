@@ -33,7 +33,7 @@ METRICS = {"val": "reports/train/headline.json", "test": "reports/evaluate/headl
 """Which file has the metrics of a split, by the split's name in it; dvc.yaml lists them too."""
 
 _SHOWN = ("AP", "AP50", "mask_AP", "mask_AP50", "step")
-_MOST_PARAMS = 12
+_MAX_PARAMS = 12
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _differing(experiments: list[Experiment]) -> list[str]:
     known = [each.params for each in experiments if each.params]
     names = sorted({name for params in known for name in params})
     differing = [name for name in names if len({repr(params.get(name)) for params in known}) > 1]
-    return differing[:_MOST_PARAMS]
+    return differing[:_MAX_PARAMS]
 
 
 def _named_commits(repo: Repo) -> Iterator[tuple[str, str, Commit]]:

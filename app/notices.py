@@ -18,7 +18,7 @@ from rhymes.client.errors import ServerUnreachable, ServingError
 from rhymes.common.errors import InputError
 
 _WATCH_SECONDS = 2.0
-_LONGEST = 600
+_MAX_LENGTH = 600
 
 
 @contextmanager
@@ -34,10 +34,10 @@ def explained() -> Iterator[None]:
     except backend.NOT_READY as error:
         _show_waiting(error)
     except ServingError as error:
-        st.error(plain(error, _LONGEST), icon=":material/error:")
+        st.error(plain(error, _MAX_LENGTH), icon=":material/error:")
         st.button("Try again", icon=":material/refresh:", key=f"again {error!s}"[:200])
     except InputError as error:
-        st.error(plain(error, _LONGEST), icon=":material/error:")
+        st.error(plain(error, _MAX_LENGTH), icon=":material/error:")
 
 
 def _show_missing(missing: MissingFile) -> None:
@@ -59,7 +59,7 @@ def _show_waiting(error: ServingError) -> None:
             "The model server runs, but has no model to answer with.", icon=":material/info:"
         )
         st.code("make repro", language="bash")
-    st.caption(f"{plain(error, _LONGEST)} The page goes on by itself once there is an answer.")
+    st.caption(f"{plain(error, _MAX_LENGTH)} The page goes on by itself once there is an answer.")
     _watch(backend.is_ready)
 
 

@@ -14,10 +14,10 @@ _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # that is left after escapes were read; a character without width keeps them from being seen.
 _FOUND_LATER = re.compile(r"([:@<>]|-(?=[->])|(?<=\bwww))")
 _WORD_JOINER = "\N{WORD JOINER}"
-_LONGEST = 120
+_MAX_LENGTH = 120
 
 
-def plain(text: object, longest: int = _LONGEST) -> str:
+def plain(text: object, longest: int = _MAX_LENGTH) -> str:
     """Escape a text for any place where Streamlit takes markdown.
 
     What cannot be printed (line breaks, control characters, marks that turn the direction of

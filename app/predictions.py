@@ -1,4 +1,4 @@
-"""Predictions to hold against the truth: those of the report, or of the served model."""
+"""Predictions to hold against the ground truth: those of the report, or of the served model."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import streamlit as st
 
 from app import backend
-from app.picture import bytes_to_picture
+from app.checked_image import bytes_to_image
 from app.repository import COCO, EVALUATION, Split, load_digest, load_image, load_json
 from rhymes.coco.files import CocoImage, image_to_name
 from rhymes.common.errors import InputError
 from rhymes.detections.detections import Detections, results_to_detections
-from rhymes.detections.label_errors import Judged
+from rhymes.detections.label_errors import PredictedImage
 
 DETECTIONS, MEASURED = EVALUATION / "detections.json", EVALUATION / "model.json"
 
@@ -49,7 +49,7 @@ def load_measured() -> Measured:
 
 
 def saved_detections(image: CocoImage) -> Detections:
-    """What the measured model found in a picture of the test split, of whatever score.
+    """What the measured model found in an image of the test split, of whatever score.
 
     Raises:
         MissingFile: there is no evaluation.
@@ -61,26 +61,26 @@ def saved_detections(image: CocoImage) -> Detections:
 
 
 def served_detections(image: CocoImage, version: int) -> Detections:
-    """What a served version finds in a picture of a split, of whatever score.
+    """What a served version finds in an image of a split, of whatever score.
 
     Raises:
-        MissingFile: the picture is not there.
+        MissingFile: the image is not there.
         ServingError: there is no answer.
-        InputError: the model's picture is of another size than the split says.
+        InputError: the model's image is of another size than the split says.
     """
-    picture = bytes_to_picture(image_to_name(image), load_image(image))
-    return backend.detect(picture, version).detections
+    checked = bytes_to_image(image_to_name(image), load_image(image))
+    return backend.detect(checked, version).detections
 
 
-def judge_saved(split: Split) -> list[Judged]:
-    """Every picture of the test split with what the measured model found in it.
+def judge_saved(split: Split) -> list[PredictedImage]:
+    """Every image of the test split with what the measured model found in it.
 
     Raises:
         MissingFile: there is no evaluation.
         InputError: it is about other data, or broken.
     """
     return [
-        Judged(image, split.truth(image["id"]), saved_detections(image))
+        PredictedImage(image, split.ground_truth(image["id"]), saved_detections(image))
         for image in split.images.values()
     ]
 

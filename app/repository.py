@@ -49,7 +49,7 @@ class MissingFile(Exception):  # noqa: N818 - says what is the case, as FileNotF
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A split's pictures and their truth.
+    """A split's images and their ground truth.
 
     Attributes:
         name: "train", "val" or "test".
@@ -63,7 +63,7 @@ class Split:
     images: dict[int, CocoImage]
     annotations: dict[int, list[CocoAnnotation]]
 
-    def truth(self, image_id: int) -> list[CocoAnnotation]:
+    def ground_truth(self, image_id: int) -> list[CocoAnnotation]:
         """The annotations of an image; none for one without objects."""
         return self.annotations.get(image_id, [])
 

@@ -17,7 +17,7 @@ _NO_FRACTIONS: Mapping[str, str] = MappingProxyType({})
 
 
 def detections_to_table(detections: Detections, names: Mapping[int, str]) -> pd.DataFrame:
-    """One row an object: its class, score, and its box in pixels of the upright picture."""
+    """One row an object: its class, score, and its box in pixels of the upright image."""
     xmin, ymin, xmax, ymax = np.rint(detections.boxes.reshape(-1, 4)).astype(int).T
     return pd.DataFrame(
         {

@@ -1,7 +1,7 @@
 """Training, serving latency and evaluation: `python -m bench.detector`.
 
 A RetinaNet of 256 px, batch 8, on the blood cells of ../shared where they are, else on drawn trays;
-both are 640 pixels wide, as pictures come.
+both are 640 pixels wide, as images come.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ def main() -> None:
     """Print one line each."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        truth = prepare_data(folder)
+        ground_truth = prepare_data(folder)
         training = measure_training(folder)
-        info = {"classes": truth["categories"]}
+        info = {"classes": ground_truth["categories"]}
         export_saved_model(training.inference, info, folder / "model")
         detector = ExportedDetector(folder / "model")
-        pictures = [
+        images = [
             (image, (folder / "data/images" / image["file_name"]).read_bytes())
-            for image in truth["images"]
+            for image in ground_truth["images"]
         ]
-        measure_latency(training, detector, pictures[0][1])
-        measure_evaluation(detector, truth, pictures)
+        measure_latency(training, detector, images[0][1])
+        measure_evaluation(detector, ground_truth, images)
 
 
 def prepare_data(folder: Path) -> Coco:
@@ -81,39 +81,39 @@ def measure_training(folder: Path) -> Training:
     return real
 
 
-def measure_latency(training: Training, detector: ExportedDetector, picture: bytes) -> None:
+def measure_latency(training: Training, detector: ExportedDetector, image: bytes) -> None:
     """Compare a call of the exported detector with its unfrozen network alone, without NMS."""
     side = training.config.task.model.input_size[0]
     model, blank = training.model, tf.zeros([1, side, side, 3])
     network = tf.function(lambda images: model.head(model.decoder(model.backbone(images))))
-    whole, alone = _medians(lambda: detector.call([picture]), lambda: network(blank))
+    whole, alone = _medians(lambda: detector.call([image]), lambda: network(blank))
     print(
-        f"latency: {whole * 1000:.1f} ms for a picture of 640 pixels' width, "
+        f"latency: {whole * 1000:.1f} ms for an image of 640 pixels' width, "
         f"{whole / alone:.2f}x of the network alone, {alone * 1000:.1f} ms "
         f"(goal <= {LATENCY_GOAL})"
     )
 
 
 def measure_evaluation(
-    detector: ExportedDetector, truth: Coco, pictures: list[tuple[Any, bytes]]
+    detector: ExportedDetector, ground_truth: Coco, images: list[tuple[Any, bytes]]
 ) -> None:
     """Compare the evaluation of a split, scoring included, with the model's calls alone."""
     start = time.perf_counter()
-    for _, encoded in pictures:
+    for _, encoded in images:
         detector.call([encoded])
     model = time.perf_counter() - start
     start = time.perf_counter()
     results = [
         result
-        for image, encoded in pictures
+        for image, encoded in images
         for result in detections_to_coco(
             detector.detect(encoded, image["width"], image["height"]), image["id"]
         )
     ]
-    evaluate_results(truth, results, detector.has_masks, Thresholds(0.5, 0.5, 0.5))
+    evaluate_results(ground_truth, results, detector.has_masks, Thresholds(0.5, 0.5, 0.5))
     whole = time.perf_counter() - start
     print(
-        f"evaluation: {whole / len(pictures) * 1000:.1f} ms an image, "
+        f"evaluation: {whole / len(images) * 1000:.1f} ms an image, "
         f"{whole / model:.2f}x of the model's calls alone"
     )
 

@@ -59,15 +59,15 @@ class Ending(NamedTuple):
         return found
 
 
-def end_in_the_middle(server: ServerProcess, pictures: Sequence[bytes], clients: int) -> Ending:
+def end_in_the_middle(server: ServerProcess, images: Sequence[bytes], clients: int) -> Ending:
     """Let clients call without a pause, send SIGTERM after a second, wait for the end of all.
 
     Args:
         server: running; it will be gone.
-        pictures: to look at, as often as makes a long call.
+        images: to look at, as often as makes a long call.
         clients: how many at once.
     """
-    request = _make_long_request(server.address, pictures)
+    request = _make_long_request(server.address, images)
     calls: list[_Call] = []
     threads = [
         threading.Thread(target=_call_until_refused, args=(server.address, request, calls))
@@ -92,14 +92,14 @@ def end_in_the_middle(server: ServerProcess, pictures: Sequence[bytes], clients:
     )
 
 
-def _make_long_request(address: str, pictures: Sequence[bytes]) -> Any:
-    """A batch of the pictures, repeated until it takes its time."""
-    request = make_request(list(pictures), MODEL)
+def _make_long_request(address: str, images: Sequence[bytes]) -> Any:
+    """A batch of the images, repeated until it takes its time."""
+    request = make_request(list(images), MODEL)
     with grpc.insecure_channel(address) as channel:
         start = time.monotonic()
         open_predict(channel)(request, timeout=_TIMEOUT)
         repeats = math.ceil(_LONG / (time.monotonic() - start))
-    return make_request(list(pictures) * repeats, MODEL)
+    return make_request(list(images) * repeats, MODEL)
 
 
 def _call_until_refused(address: str, request: Any, calls: list[_Call]) -> None:

@@ -23,7 +23,7 @@ _SHOWN = 5
 
 
 @dataclass
-class Tally:
+class LoadCounts:
     """What came of the requests.
 
     Attributes:
@@ -56,7 +56,7 @@ class Load:
     Args:
         address: the server's.
         clients: how many at once, each with a connection of its own.
-        expected: encoded picture -> what is in it.
+        expected: encoded image -> what is in it.
         broken: requests to be refused; every tenth request is one of them, in turn.
         pause: seconds that a client waits between two requests.
     """
@@ -69,7 +69,7 @@ class Load:
         broken: Sequence[Broken],
         pause: float = 0.0,
     ) -> None:
-        self.tally = Tally()
+        self.tally = LoadCounts()
         self._address = address
         self._clients = clients
         self._expected = list(expected.items())
@@ -120,9 +120,9 @@ class Load:
                     self._send_good(client, *self._expected[number % len(self._expected)])
                 self._stop.wait(self._pause)
 
-    def _send_good(self, client: DetectorClient, picture: bytes, expected: Detections) -> None:
+    def _send_good(self, client: DetectorClient, image: bytes, expected: Detections) -> None:
         try:
-            answer = client.answer(picture)
+            answer = client.answer(image)
         except Exception as error:  # whatever it is, this request should not have failed
             problem = f"{type(error).__name__}: {error}"
         else:

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.pictures import CLASSES, Picture, repeated_pictures, save_picture
+from bench.images import CLASSES, BenchImage, repeated_images, save_image
 from bench.workspace import ROOT
 
 COUNTS = (2_000, 20_000)
@@ -71,18 +71,18 @@ def save_export(folder: Path, count: int) -> None:
         annotations, index = csv.writer(annotations_file), csv.writer(index_file)
         annotations.writerow(["image_url", "output_content"])
         index.writerow(["image", "sha256", "width", "height", "error"])
-        for number, picture in enumerate(repeated_pictures(count, SIZE, OBJECTS)):
-            save_picture(folder / "data/images", picture)
+        for number, image in enumerate(repeated_images(count, SIZE, OBJECTS)):
+            save_image(folder / "data/images", image)
             url = f"https://cdn.example/{number}.jpg"
-            annotations.writerow([url, json.dumps(_objects(picture))])
-            index.writerow([url, picture.sha256, SIZE, SIZE, ""])
+            annotations.writerow([url, json.dumps(_objects(image))])
+            index.writerow([url, image.sha256, SIZE, SIZE, ""])
 
 
-def _objects(picture: Picture) -> dict[str, object]:
+def _objects(image: BenchImage) -> dict[str, object]:
     return {
         "identifications": [
             {"type": "polygon", "data": ring, "errors": [], "category": CLASSES[number]}
-            for number, ring in picture.objects
+            for number, ring in image.objects
         ]
     }
 

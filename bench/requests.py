@@ -53,7 +53,7 @@ def make_request(inputs: NDArray[Any] | list[bytes], model: str, signature: str 
 
 
 def make_broken(model: str, jpeg: bytes) -> list[Broken]:
-    """One request of each kind; `jpeg` is a whole picture to be damaged."""
+    """One request of each kind; `jpeg` is a whole image to be damaged."""
     invalid = grpc.StatusCode.INVALID_ARGUMENT
     return [
         Broken(
@@ -93,9 +93,9 @@ def make_photo(width: int, height: int, size: int, seed: int = 1) -> bytes:
     """A JPEG of about `size` bytes: soft ground, hard-edged patches, as a photo has."""
     generator = np.random.default_rng(seed)
     ground = generator.integers(60, 200, (height // 40, width // 40, 3), np.uint8)
-    picture = Image.fromarray(ground).resize((width, height), Image.Resampling.BICUBIC)
+    image = Image.fromarray(ground).resize((width, height), Image.Resampling.BICUBIC)
     noise = generator.integers(0, 25, (height, width, 3), np.uint8)
-    pixels = Image.fromarray(np.asarray(picture) + noise)
+    pixels = Image.fromarray(np.asarray(image) + noise)
     best = b""
     for quality in range(20, 101, 2):
         encoded = io.BytesIO()

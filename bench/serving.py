@@ -1,6 +1,6 @@
 """What the wire costs: `python -m bench.serving`.
 
-An untrained RetinaNet of 256 px and a picture of 640 x 480 pixels in 120 kB of JPEG. The server is
+An untrained RetinaNet of 256 px and an image of 640 x 480 pixels in 120 kB of JPEG. The server is
 a process of its own on this machine; the same model is called in this process. They take turns, so
 that noise meets both alike, and never work at the same time.
 """
@@ -46,12 +46,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         base, log = Path(name) / "models", Path(name) / "server.log"
         export_untrained(base / "1")
-        picture = make_photo(640, 480, 120_000)
+        image = make_photo(640, 480, 120_000)
         detector = ExportedDetector(base / "1")
         with running_server(base, log) as server:
-            measure_overhead(server, detector, picture)
-            measure_throughput(server, detector, picture)
-        measure_first_request(base, log, picture)
+            measure_overhead(server, detector, image)
+            measure_throughput(server, detector, image)
+        measure_first_request(base, log, image)
 
 
 def export_untrained(folder: Path) -> None:
@@ -68,17 +68,17 @@ def export_untrained(folder: Path) -> None:
 
 
 class WireCaller:
-    """Predict over gRPC, from encoded picture to arrays, without a client's checks."""
+    """Predict over gRPC, from encoded image to arrays, without a client's checks."""
 
-    def __init__(self, server: ServerProcess, picture: bytes) -> None:
+    def __init__(self, server: ServerProcess, image: bytes) -> None:
         self._channel = grpc.insecure_channel(server.address)
         grpc.channel_ready_future(self._channel).result(_TIMEOUT)
         self._predict = open_predict(self._channel)
-        self._picture = picture
+        self._image = image
 
     def __call__(self) -> dict[str, Any]:
         """Call once."""
-        response = self._predict(make_request([self._picture], MODEL), timeout=_TIMEOUT)
+        response = self._predict(make_request([self._image], MODEL), timeout=_TIMEOUT)
         return {name: tensor_to_array(tensor) for name, tensor in response.outputs.items()}
 
     def close(self) -> None:
@@ -86,20 +86,20 @@ class WireCaller:
         self._channel.close()
 
 
-def measure_overhead(server: ServerProcess, detector: ExportedDetector, picture: bytes) -> None:
+def measure_overhead(server: ServerProcess, detector: ExportedDetector, image: bytes) -> None:
     """Compare calls over gRPC, by the client, and over REST with calls in process."""
-    wire = WireCaller(server, picture)
+    wire = WireCaller(server, image)
     url = f"http://{server.rest_address}/v1/models/{MODEL}:predict"
     with DetectorClient(server.address, model=MODEL) as client, httpx.Client() as rest:
 
         def post() -> None:
             # The body is made each time, as the requests over gRPC are.
-            encoded = base64.b64encode(picture).decode()
+            encoded = base64.b64encode(image).decode()
             body = json.dumps({"inputs": [{"b64": encoded}]})
             rest.post(url, content=body, timeout=_TIMEOUT).raise_for_status().json()
 
         inside, called, detected, posted = _take_turns(
-            [lambda: detector.call([picture]), wire, lambda: client.detect(picture), post]
+            [lambda: detector.call([image]), wire, lambda: client.detect(image), post]
         )
     wire.close()
     print(
@@ -107,7 +107,7 @@ def measure_overhead(server: ServerProcess, detector: ExportedDetector, picture:
         f"{called - inside:.1f} ms more (goal <= {OVERHEAD_GOAL:g} ms)"
     )
     print(
-        f"serving: {detected:.1f} ms by DetectorClient (which decodes the picture to check it), "
+        f"serving: {detected:.1f} ms by DetectorClient (which decodes the image to check it), "
         f"{posted:.1f} ms over REST with base64, p50"
     )
 
@@ -124,14 +124,14 @@ def _take_turns(calls: Sequence[Callable[[], object]]) -> list[float]:
     return [statistics.median(times) for times in taken]
 
 
-def measure_throughput(server: ServerProcess, detector: ExportedDetector, picture: bytes) -> None:
+def measure_throughput(server: ServerProcess, detector: ExportedDetector, image: bytes) -> None:
     """Compare clients at once with threads that call the model in process."""
-    wires = [WireCaller(server, picture) for _ in range(_CLIENTS)]
+    wires = [WireCaller(server, image) for _ in range(_CLIENTS)]
     clients = [DetectorClient(server.address, model=MODEL) for _ in range(_CLIENTS)]
     sides: list[list[Callable[[], object]]] = [
-        [lambda: detector.call([picture])] * _CLIENTS,
+        [lambda: detector.call([image])] * _CLIENTS,
         list(wires),
-        [lambda client=client: client.detect(picture) for client in clients],  # type: ignore[misc]
+        [lambda client=client: client.detect(image) for client in clients],  # type: ignore[misc]
     ]
     rates: list[list[float]] = [[] for _ in sides]
     for _ in range(_ROUNDS):
@@ -140,7 +140,7 @@ def measure_throughput(server: ServerProcess, detector: ExportedDetector, pictur
     inside, wire, client_rate = (statistics.median(measured) for measured in rates)
     ratio = statistics.median(rates[1][i] / rates[0][i] for i in range(_ROUNDS))
     print(
-        f"serving: {wire:.1f} pictures/s by {_CLIENTS} clients at once over gRPC, {inside:.1f} by "
+        f"serving: {wire:.1f} images/s by {_CLIENTS} clients at once over gRPC, {inside:.1f} by "
         f"{_CLIENTS} threads in process -> {ratio:.2f}x (goal >= {THROUGHPUT_GOAL:g}x); "
         f"{client_rate:.1f} by {_CLIENTS} DetectorClients"
     )
@@ -167,12 +167,12 @@ def _calls_to_rate(calls: Sequence[Callable[[], object]]) -> float:
     return sum(count for count, _ in results) / (max(now for _, now in results) - start)
 
 
-def measure_first_request(base: Path, log: Path, picture: bytes) -> None:
+def measure_first_request(base: Path, log: Path, image: bytes) -> None:
     """Compare the first request after a start with those behind it."""
     ratios, firsts = [], []
     for _ in range(_STARTS):
         with running_server(base, log) as server:
-            wire = WireCaller(server, picture)
+            wire = WireCaller(server, image)
             times = []
             for _ in range(1 + _LATER):
                 start = time.perf_counter()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.ending import Ending, end_in_the_middle
-from bench.load import Load, Tally
+from bench.load import Load, LoadCounts
 from bench.publishing import copy_slowly, empty_folder, wait_until_served
 from bench.requests import make_broken, make_photo
 from bench.server_process import MODEL, running_server
@@ -62,7 +62,7 @@ class Summary:
         seconds: of the load.
     """
 
-    tally: Tally
+    tally: LoadCounts
     before: int
     after: int
     ending: Ending
@@ -80,8 +80,8 @@ def main() -> None:
     """Serve four versions of one model; print a summary."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        pictures = [make_photo(640, 480, 120_000, seed) for seed in range(4)]
-        summary = soak([find_version(ROOT / "models/detector")] * 4, pictures, Plan(), folder)
+        images = [make_photo(640, 480, 120_000, seed) for seed in range(4)]
+        summary = soak([find_version(ROOT / "models/detector")] * 4, images, Plan(), folder)
     print("\n".join(summary_to_lines(summary)))
     if problems := summary.broken_promises():
         sys.exit("\n".join(problems))
@@ -112,13 +112,13 @@ def summary_to_lines(summary: Summary) -> list[str]:
     ]
 
 
-def soak(models: Sequence[Path], pictures: Sequence[bytes], plan: Plan, folder: Path) -> Summary:
+def soak(models: Sequence[Path], images: Sequence[bytes], plan: Plan, folder: Path) -> Summary:
     """Serve four versions, one after the other, under load.
 
     Args:
         models: four folders of one detector's versions, which find the same; whether their bytes
             differ is up to the caller.
-        pictures: JPEGs to be looked at.
+        images: JPEGs to be looked at.
         plan: how much to do.
         folder: an empty folder to work in.
     """
@@ -128,20 +128,20 @@ def soak(models: Sequence[Path], pictures: Sequence[bytes], plan: Plan, folder: 
         running_server(base, folder / "server.log") as server,
         DetectorClient(server.address, model=MODEL, attempts=1) as client,
     ):
-        expected = {picture: client.detect(picture) for picture in pictures}
+        expected = {image: client.detect(image) for image in images}
         load = Load(
-            server.address, plan.clients, expected, make_broken(MODEL, pictures[0]), plan.pause
+            server.address, plan.clients, expected, make_broken(MODEL, images[0]), plan.pause
         )
         start = time.monotonic()
         with load.running():
             load.wait_for(plan.settled, _WAIT)
             before = server.memory()
-            change_versions(base, models, lambda: client.answer(pictures[0]))
+            change_versions(base, models, lambda: client.answer(images[0]))
             load.wait_for(plan.requests, _WAIT)
         seconds = time.monotonic() - start
         time.sleep(_CALM)
         after = server.memory()
-        ending = end_in_the_middle(server, pictures, plan.clients)
+        ending = end_in_the_middle(server, images, plan.clients)
     return Summary(load.tally, before, after, ending, seconds)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import IO, cast
 
-from bench.pictures import CLASSES, repeated_pictures, save_picture
+from bench.images import CLASSES, repeated_images, save_image
 from bench.workspace import ROOT
 from rhymes.coco.files import CocoAnnotation, CocoImage, names_to_categories, save_coco
 
@@ -151,16 +151,16 @@ def timed(folder: Path, script: str, *arguments: str) -> Iterator[Timed]:
 
 
 def save_data(folder: Path) -> None:
-    """Write pictures and their COCO files; val and test are empty."""
+    """Write images and their COCO files; val and test are empty."""
     images: list[CocoImage] = []
     annotations: list[CocoAnnotation] = []
     (folder / "data/images").mkdir(parents=True)
-    for number, picture in enumerate(repeated_pictures(IMAGES, SIZE, OBJECTS), start=1):
-        name = save_picture(folder / "data/images", picture)
+    for number, image in enumerate(repeated_images(IMAGES, SIZE, OBJECTS), start=1):
+        name = save_image(folder / "data/images", image)
         images.append({"id": number, "file_name": name, "width": SIZE, "height": SIZE})
         annotations += [
             _ring_to_annotation(len(annotations) + place, number, class_number, ring)
-            for place, (class_number, ring) in enumerate(picture.objects, start=1)
+            for place, (class_number, ring) in enumerate(image.objects, start=1)
         ]
     categories = names_to_categories(CLASSES)
     save_coco(folder / "data/coco/train.json", "bench", categories, images, annotations)

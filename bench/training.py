@@ -1,8 +1,8 @@
 """What it costs that each run of a training gives the same bytes: `python -m bench.training`.
 
 The peer is the same training as Model Garden runs it: its own input reader, whose threads hand over
-pictures in the order in which they are ready and draw from one random state, and steps whose
-sampling draws from the state that was left by the step before. Same network, pictures, batch,
+images in the order in which they are ready and draw from one random state, and steps whose
+sampling draws from the state that was left by the step before. Same network, images, batch,
 augmentation and threads.
 """
 

@@ -3,11 +3,11 @@
 models/detector/<version>/, data/coco/test.json and data/images/ -> reports/evaluate/:
     headline.json            the few figures that `dvc exp show` lists
     metrics.json             figures by COCO's definition, fractions of 0 to 1, null is undefined
-    report.md                the same to read, with the classes and pictures that went worst
+    report.md                the same to read, with the classes and images that went worst
     model.json               which model was measured (version, identity) and on which test.json
     detections.json          all detections as COCO results
-    images/<rank>_<image>.png   truth beside detections, the worst picture first
-    plots/images/<image>.png    the same pictures whatever the model, to see models side by side
+    images/<rank>_<image>.png   ground truth beside detections, the worst image first
+    plots/images/<image>.png    the same images whatever the model, to see models side by side
     plots/precision_recall.csv, plots/mask_precision_recall.csv   means of the classes
     plots/class_precision_recall.csv
     plots/confusion.csv      one row an object, of the 30 classes with most errors
@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from PIL import Image
 from pydantic import Field
@@ -38,12 +38,12 @@ from rhymes.common.files import (
 )
 from rhymes.common.params import load_section, section
 from rhymes.detections.detections import Detections, detections_to_coco
-from rhymes.detections.drawing import picture_to_png
+from rhymes.detections.drawing import image_to_png
 from rhymes.detector.exported import ExportedDetector, find_version
 from rhymes.metrics.confusion import ImageScore
 from rhymes.metrics.evaluation import Thresholds, evaluate_results, save_evaluation, save_results
 from rhymes.metrics.evaluation_report import (
-    Drawn,
+    DrawnImage,
     draw_comparison,
     evaluation_to_headline,
     evaluation_to_markdown,
@@ -62,14 +62,16 @@ class EvaluateParams:
     """The section `evaluate`.
 
     Attributes:
-        pictures: how many of the worst test images are drawn, and of those for all models.
-        picture_score: least score of a detection that is drawn and ranks its picture.
+        images: how many of the worst test images are drawn, and of those for all models.
+        image_score: least score of a detection that is drawn and ranks its image.
         confusion_score: least score of a detection in the confusion matrix.
         confusion_iou: least IoU of a detection with the object that it is taken for.
     """
 
-    pictures: Annotated[int, Field(ge=0, le=1000)]
-    picture_score: Score
+    RENAMED: ClassVar[Mapping[str, str]] = {"pictures": "images", "picture_score": "image_score"}
+
+    images: Annotated[int, Field(ge=0, le=1000)]
+    image_score: Score
     confusion_score: Score
     confusion_iou: Annotated[float, Field(gt=0, le=1)]
 
@@ -77,35 +79,35 @@ class EvaluateParams:
 def main() -> None:
     """Read the section, detect, score, report."""
     params = load_section("evaluate", EvaluateParams)
-    truth = load_coco(TEST)
+    ground_truth = load_coco(TEST)
     detector = ExportedDetector(find_version(DETECTOR))
-    check_classes(detector, truth)
-    if not truth["annotations"]:
+    check_classes(detector, ground_truth)
+    if not ground_truth["annotations"]:
         print(
-            f"evaluate: {TEST} has {len(truth['images'])} images without objects, so precision is "
-            "undefined (null); raise coco.test_fraction to measure the detector",
+            f"evaluate: {TEST} has {len(ground_truth['images'])} images without objects, so "
+            "precision is undefined (null); raise coco.test_fraction to measure the detector",
             file=sys.stderr,
         )
     results = [
         result
-        for image in tqdm(truth["images"], "evaluate", unit="image", disable=None)
+        for image in tqdm(ground_truth["images"], "evaluate", unit="image", disable=None)
         for result in detections_to_coco(detect(detector, image), image["id"])
     ]
-    thresholds = Thresholds(params.picture_score, params.confusion_score, params.confusion_iou)
-    evaluation = evaluate_results(truth, results, detector.has_masks, thresholds)
-    drawing = Drawing(detector, truth, thresholds.picture_score)
+    thresholds = Thresholds(params.image_score, params.confusion_score, params.confusion_iou)
+    evaluation = evaluate_results(ground_truth, results, detector.has_masks, thresholds)
+    drawing = Drawing(detector, ground_truth, thresholds.image_score)
     with folder_written_aside(REPORT) as folder:
         save_json(folder / "model.json", describe_measured(detector.folder))
         save_results(folder / "detections.json", results)
         save_evaluation(folder, evaluation)
-        drawn = save_worst_pictures(folder / "images", drawing, evaluation.ranking, params.pictures)
-        save_same_pictures(folder / "plots/images", drawing, evaluation.ranking, params.pictures)
+        drawn = save_worst_images(folder / "images", drawing, evaluation.ranking, params.images)
+        save_same_images(folder / "plots/images", drawing, evaluation.ranking, params.images)
         save_text(folder / "report.md", evaluation_to_markdown(evaluation, drawn))
     print(f"evaluate: {evaluation_to_headline(evaluation)}; see {REPORT / 'report.md'}")
 
 
 def describe_measured(folder: Path) -> dict[str, int | str]:
-    """Say which version was measured, and the hashes of its bytes and of the truth."""
+    """Say which version was measured, and the hashes of its bytes and of the ground truth."""
     return {
         "version": int(folder.name),
         "identity": load_identity(folder),
@@ -113,9 +115,9 @@ def describe_measured(folder: Path) -> dict[str, int | str]:
     }
 
 
-def check_classes(detector: ExportedDetector, truth: Coco) -> None:
-    """Raise an `InputError` where the model and the truth do not number the same classes."""
-    known = {category["id"]: category["name"] for category in truth["categories"]}
+def check_classes(detector: ExportedDetector, ground_truth: Coco) -> None:
+    """Raise an `InputError` where the model and the ground truth do not number the same classes."""
+    known = {category["id"]: category["name"] for category in ground_truth["categories"]}
     if known != detector.class_names:
         differing = sorted(set(known.items()) ^ set(detector.class_names.items()))
         raise InputError(
@@ -125,47 +127,47 @@ def check_classes(detector: ExportedDetector, truth: Coco) -> None:
 
 
 def detect(detector: ExportedDetector, image: CocoImage) -> Detections:
-    """Run the detector on one picture of the test split."""
+    """Run the detector on one image of the test split."""
     encoded = (IMAGES / image["file_name"]).read_bytes()
     return detector.detect(encoded, image["width"], image["height"])
 
 
 class Drawing:
-    """Draws pictures of the test split, truth beside detections.
+    """Draws images of the test split, ground truth beside detections.
 
     Args:
         detector: what finds.
-        truth: the test split.
-        least_score: of a detection that is drawn.
+        ground_truth: the test split.
+        min_score: of a detection that is drawn.
     """
 
-    def __init__(self, detector: ExportedDetector, truth: Coco, least_score: float) -> None:
-        self._detector, self._least_score = detector, least_score
-        self.images = {image["id"]: image for image in truth["images"]}
+    def __init__(self, detector: ExportedDetector, ground_truth: Coco, min_score: float) -> None:
+        self._detector, self._min_score = detector, min_score
+        self.images = {image["id"]: image for image in ground_truth["images"]}
         self._annotations: dict[int, list[CocoAnnotation]] = defaultdict(list)
-        for annotation in truth["annotations"]:
+        for annotation in ground_truth["annotations"]:
             self._annotations[annotation["image_id"]].append(annotation)
 
     def save(self, path: Path, score: ImageScore) -> None:
-        """Write one picture as a PNG."""
+        """Write one image as a PNG."""
         image = self.images[score.image_id]
-        with Image.open(IMAGES / image["file_name"]) as picture:
+        with Image.open(IMAGES / image["file_name"]) as opened:
             comparison = draw_comparison(
-                picture,
+                opened,
                 image_to_name(image),
                 self._annotations[score.image_id],
                 detect(self._detector, image),
                 score,
                 self._detector.class_names,
-                self._least_score,
+                self._min_score,
             )
-        save_bytes(path, picture_to_png(comparison))
+        save_bytes(path, image_to_png(comparison))
 
 
-def save_worst_pictures(
+def save_worst_images(
     folder: Path, drawing: Drawing, ranking: Sequence[ImageScore], count: int
-) -> list[Drawn]:
-    """Draw the `count` worst pictures, named by rank and the beginning of their content's hash."""
+) -> list[DrawnImage]:
+    """Draw the `count` worst images, named by rank and the beginning of their content's hash."""
     folder.mkdir()
     drawn = []
     worst = ranking[:count]
@@ -173,16 +175,16 @@ def save_worst_pictures(
         image = drawing.images[score.image_id]
         name = f"{rank:0{len(str(len(worst)))}}_{_short_name(image)}"
         drawing.save(folder / name, score)
-        drawn.append(Drawn(f"{folder.name}/{name}", image_to_name(image), score))
+        drawn.append(DrawnImage(f"{folder.name}/{name}", image_to_name(image), score))
     return drawn
 
 
-def save_same_pictures(
+def save_same_images(
     folder: Path, drawing: Drawing, ranking: Sequence[ImageScore], count: int
 ) -> None:
-    """Draw `count` pictures that any model would get: the first by their content's hash.
+    """Draw `count` images that any model would get: the first by their content's hash.
 
-    `dvc plots diff` lays pictures of one name side by side; the worst ones have a rank in theirs.
+    `dvc plots diff` lays images of one name side by side; the worst ones have a rank in theirs.
     """
     folder.mkdir()
     by_hash = sorted(ranking, key=lambda score: drawing.images[score.image_id]["file_name"])

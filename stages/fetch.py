@@ -2,7 +2,7 @@
 
 Later stages read these alone, so a data version is whole even where the export lies outside the
 repository or its URLs are gone. Downloads are kept in the main repository's
-`.dvc/tmp/rhymes/downloads/`: an interrupted run goes on where it was. A picture that changed behind
+`.dvc/tmp/rhymes/downloads/`: an interrupted run goes on where it was. An image that changed behind
 its URL is asked for again once that folder is deleted.
 """
 
@@ -74,7 +74,7 @@ def main() -> None:
     arrived = {each.sha256 for each in fetched if each.sha256}
     print(
         f"fetch: {sum(bool(each.sha256) for each in fetched)} of {len(sources)} images of "
-        f"{raw.export}, {len(arrived)} different pictures in {IMAGES}"
+        f"{raw.export}, {len(arrived)} different images in {IMAGES}"
     )
 
 

@@ -19,7 +19,7 @@ from rhymes.common.files import file_to_sha256, folder_written_aside, save_json,
 from rhymes.common.params import load_section
 from rhymes.metrics.gate import Decision, GateParams, Measured, decide
 from rhymes.metrics.gate_measuring import compare, gate_to_json, gate_to_metrics, measure_candidate
-from rhymes.metrics.model_card import Card, card_to_html, load_pictures
+from rhymes.metrics.model_card import Card, card_to_html, load_images
 from rhymes.versions.published import Published, load_published
 from stages.command import run_stage
 
@@ -34,14 +34,14 @@ CONVERSION, TRAINING = Path("data/coco/report.json"), Path("models/checkpoint/tr
 def main() -> None:
     """Read the section, measure, compare, decide, report."""
     rules = load_section("gate", GateParams)
-    truth, model = load_coco(TEST), load_json(EVALUATION / "model.json")
+    ground_truth, model = load_coco(TEST), load_json(EVALUATION / "model.json")
     check_split(model)
     results = load_json(EVALUATION / "detections.json")
     published = load_published()
-    measured = measure_candidate(truth, results, rules.bootstrap)
+    measured = measure_candidate(ground_truth, results, rules.bootstrap)
     comparison = None
     if published:
-        comparison = compare(truth, results, published, rules.bootstrap)
+        comparison = compare(ground_truth, results, published, rules.bootstrap)
     is_published = published is not None and published.identity == model["identity"]
     decision = decide(measured, comparison, rules, is_published=is_published)
     gate = gate_to_json(decision, measured, comparison, model, published)
@@ -77,7 +77,7 @@ def load_card(gate: dict[str, Any], measured: Measured, rules: GateParams) -> Ca
         metrics=load_json(EVALUATION / "metrics.json"),
         conversion=load_json(CONVERSION),
         training=load_json(TRAINING),
-        pictures=load_pictures(EVALUATION / "images"),
+        images=load_images(EVALUATION / "images"),
     )
 
 

@@ -1,7 +1,7 @@
 """Stage sample: draw an export of cafeteria trays, so that a fresh clone has one to run on.
 
 python -m stages.sample   (about 20 s on 2 cores) -> data/sample/, in the polygons dialect: 240
-pictures with some 900 dishes of eight classes, the same bytes for the same parameters.
+images with some 900 dishes of eight classes, the same bytes for the same parameters.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from rhymes.common.files import folder_written_aside, save_text
 from rhymes.common.params import load_section, section
 from rhymes.sample.menu import DISHES
 from rhymes.sample.outlines import Polygon
-from rhymes.sample.scene import draw_picture
+from rhymes.sample.scene import draw_image
 from stages.command import run_stage
 
 SAMPLE = Path("data/sample")
 _JPEG_QUALITY = 88
-_WORTH_PROCESSES = 16  # with fewer pictures, starting processes takes longer than drawing
+_WORTH_PROCESSES = 16  # with fewer images, starting processes takes longer than drawing
 
 Dishes = list[tuple[str, Polygon]]
 
@@ -54,10 +54,10 @@ def main() -> None:
 def save_sample(folder: Path, params: SampleParams, processes: int) -> None:
     """Write annotations.csv, categories.csv and images/ into an existing folder.
 
-    The bytes do not depend on the number of processes, and picture k not on how many there are.
+    The bytes do not depend on the number of processes, and image k not on how many there are.
     """
     (folder / "images").mkdir()
-    save = partial(save_picture, folder, params.seed, params.size)
+    save = partial(save_image, folder, params.seed, params.size)
     numbers = range(1, params.images + 1)
     bar = partial(tqdm, total=params.images, unit="image", desc="sample", disable=None)
     if processes == 1 or params.images < _WORTH_PROCESSES:
@@ -70,12 +70,12 @@ def save_sample(folder: Path, params: SampleParams, processes: int) -> None:
     save_text(folder / "categories.csv", _rows_to_csv(["category_image"], names_to_rows()))
 
 
-def save_picture(folder: Path, seed: int, size: int, number: int) -> tuple[str, Dishes]:
-    """Draw one picture into `folder`; return its path relative to it, and its dishes."""
-    picture = draw_picture(seed, number, size)
+def save_image(folder: Path, seed: int, size: int, number: int) -> tuple[str, Dishes]:
+    """Draw one image into `folder`; return its path relative to it, and its dishes."""
+    image = draw_image(seed, number, size)
     name = f"images/tray_{number:04d}.jpg"
-    picture.image.save(folder / name, quality=_JPEG_QUALITY)
-    return name, picture.dishes
+    image.image.save(folder / name, quality=_JPEG_QUALITY)
+    return name, image.dishes
 
 
 def dishes_to_csv(drawn: Iterable[tuple[str, Dishes]]) -> str:

@@ -1,12 +1,12 @@
 """Prove that what is served is what was trained: `python -m stages.verify`.
 
 models/detector/<version>/ is served by the embedded server on a free port and asked over gRPC:
-    client        the client's detections are those of the SavedModel in process (all test pictures)
+    client        the client's detections are those of the SavedModel in process (all test images)
     saved_model   each signature's outputs are those of the SavedModel in process (1e-5)
     eager         and those of models/checkpoint in eager mode (1e-3)
     lossless      decoded pixels give what the same pixels give as a PNG (1e-5)
-The last three look at `verify.images` pictures, spread over the test split. `image_tensor` gets
-each picture as Pillow decodes it, on all sides alike: JPEG decoders differ by a few levels.
+The last three look at `verify.images` images, spread over the test split. `image_tensor` gets
+each image as Pillow decodes it, on all sides alike: JPEG decoders differ by a few levels.
 
 -> reports/verify/:
     metrics.json   figures; differences as the power of ten that they do not exceed
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from tqdm import tqdm
 
-from rhymes.client.client import DetectorClient, ServedModel
+from rhymes.client.client import DetectorClient, ModelDescription
 from rhymes.client.connection import Connection, Deadline
 from rhymes.client.errors import ServingError
 from rhymes.coco.files import CocoImage, image_to_name, load_coco
@@ -35,7 +35,7 @@ from rhymes.common.params import load_section, section
 from rhymes.detector.exported import EagerDetector, ExportedDetector, find_version
 from rhymes.detector.verification import (
     Outputs,
-    Picture,
+    TestImage,
     Verification,
     parities_to_markdown,
     parities_to_metrics,
@@ -63,7 +63,7 @@ class VerifyParams:
     """The section `verify`.
 
     Attributes:
-        images: how many test pictures are compared in all signatures and with eager mode.
+        images: how many test images are compared in all signatures and with eager mode.
     """
 
     images: Annotated[int, Field(ge=1)]
@@ -91,11 +91,11 @@ def main() -> None:
         check_description(client.describe(), detector)
         verification = Verification(wire.call, detector.call, trained.call, trained.score_threshold)
         for image in tqdm(images, "verify", unit="image", disable=None):
-            picture = load_picture(image)
-            with explained(picture.name):
-                verification.compare_client(picture, client.detect(picture.encoded))
+            test_image = load_image(image)
+            with explained(test_image.name):
+                verification.compare_client(test_image, client.detect(test_image.encoded))
                 if image["id"] in sampled:
-                    verification.compare_signatures(picture)
+                    verification.compare_signatures(test_image)
     save_report(int(folder.name), len(images), len(sample), verification)
     verification.check()
     print(
@@ -127,7 +127,7 @@ class Wire:
 
 
 def open_client(address: str) -> DetectorClient:
-    """The client that users have, with room for any picture."""
+    """The client that users have, with room for any image."""
     return DetectorClient(
         address,
         model=MODEL,
@@ -167,7 +167,7 @@ def explained(name: str) -> Iterator[None]:
         raise InputError(f"{name}: {error}") from error
 
 
-def check_description(model: ServedModel, detector: ExportedDetector) -> None:
+def check_description(model: ModelDescription, detector: ExportedDetector) -> None:
     """Raise an `InputError` where the server says another thing of the model than the model."""
     version = int(detector.folder.name)
     if model.version != version:
@@ -188,10 +188,10 @@ def spread(images: Sequence[T], count: int) -> list[T]:
     return [images[i * len(images) // count] for i in range(count)]
 
 
-def load_picture(image: CocoImage) -> Picture:
-    """Read a picture of the test split."""
+def load_image(image: CocoImage) -> TestImage:
+    """Read an image of the test split."""
     encoded = (IMAGES / image["file_name"]).read_bytes()
-    return Picture(image_to_name(image), encoded, image["width"], image["height"])
+    return TestImage(image_to_name(image), encoded, image["width"], image["height"])
 
 
 def save_report(version: int, images: int, sampled: int, verification: Verification) -> None:

@@ -1,1 +1,1 @@
-"""What `make` runs beside the pipeline: the demo, the doctor, pictures of the page."""
+"""What `make` runs beside the pipeline: the demo, the doctor, images of the page."""

@@ -1,4 +1,4 @@
-"""A real browser for tests, measurements and pictures of the page.
+"""A real browser for tests, measurements and images of the page.
 
     python -m tools.browser   look for one; install it if this may be done; say loudly if it cannot
 

@@ -5,7 +5,7 @@
 
 The clone is of the last commit and shares no cache. `dvc exp run --queue` and `dvc queue start`
 train; `dvc exp show` has to list each model with its metrics; each is applied and served, and the
-page has to show what it finds in a test picture. Exit status 1 where anything is missing; the clone
+page has to show what it finds in a test image. Exit status 1 where anything is missing; the clone
 stays then.
 """
 
@@ -44,7 +44,7 @@ _COLUMNS = ("test.AP", "test.AP50", "test.mask_AP", "test.mask_AP50", "val.AP", 
 _DEFAULTS = {"train.steps": "200"}
 _QUEUE_SECONDS = 4 * 3600.0
 # Each look costs a second of a core, so the pauses between them grow.
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0
+_FIRST_PAUSE, _MAX_PAUSE = 1.0, 15.0
 _START_SECONDS = 180.0
 # Streamlit's logger that warns of every run of a page outside its server.
 _BARE_RUNS = "streamlit.runtime.scriptrunner_utils.script_run_context"
@@ -150,7 +150,7 @@ def _wait_for_queue(clone: Clone, count: int) -> None:
             if time.monotonic() > deadline:
                 raise InputError(f"the queue did not end in {_QUEUE_SECONDS:g} s:\n{status}")
             time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, _MAX_PAUSE)
 
 
 def _task_logs(clone: Clone) -> str:
@@ -215,7 +215,7 @@ def serving(repository: Path) -> Iterator[str]:
 
 
 def show_on_page(repository: Path, address: str) -> str:
-    """Drop the first test picture on the page's view Detect; return the headline it then has.
+    """Drop the first test image on the page's view Detect; return the headline it then has.
 
     The score slider is moved to its lowest: what was trained shortly is sure of nothing.
 

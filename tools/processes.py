@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
 
 # Streamlit runs the page in ever new threads, and glibc gives threads arenas of their own, whose
-# free memory it keeps: after 30 pictures of 12 megapixels 700 MB too much. Dockerfile.app has the
+# free memory it keeps: after 30 images of 12 megapixels 700 MB too much. Dockerfile.app has the
 # same.
 _MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}
 _PAUSE = 0.1

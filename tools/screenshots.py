@@ -1,4 +1,4 @@
-"""Take the README's pictures of the page: `make screenshots`, after `make repro`.
+"""Take the README's images of the page: `make screenshots`, after `make repro`.
 
 The real page in a real browser shows this repository and the detector that it trained:
 docs/screenshots/<view>.png. For Compare a second version is trained, much shorter (minutes).
@@ -34,7 +34,7 @@ from tools.processes import (
 )
 
 OUT = ROOT / "docs/screenshots"
-_MODELS, _PICTURE = ROOT / "models/detector", ROOT / "data/sample/images/tray_0009.jpg"
+_MODELS, _IMAGE = ROOT / "models/detector", ROOT / "data/sample/images/tray_0009.jpg"
 _SHORT = {"steps": 200, "validations": 1}
 _WIDTH, _HEIGHT = 1280, 1120
 _START_SECONDS, _TRAIN_SECONDS = 180.0, 3600.0
@@ -43,7 +43,7 @@ _START_SECONDS, _TRAIN_SECONDS = 180.0, 3600.0
 def main() -> None:
     """Take them all."""
     versions = sorted(_MODELS.glob("[0-9]*"))
-    if not versions or not _PICTURE.is_file():
+    if not versions or not _IMAGE.is_file():
         sys.exit("screenshots: they show the sample and its detector; run make repro first")
     OUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name, open_browser() as browser:
@@ -111,7 +111,7 @@ def take(browser: Browser, url: str, view: str, prepare: Callable[[Page], None])
 
 
 def _detect(page: Page) -> None:
-    page.set_input_files("input[type=file]", _PICTURE)
+    page.set_input_files("input[type=file]", _IMAGE)
     page.wait_for_selector("[data-testid=stImage] img")
 
 

@@ -5,7 +5,7 @@
     python -m tools.why                     all stages, each with its own reasons
 
 It compares dvc.lock of that commit with dvc.lock as it lies, and that one with the files as they
-lie, and names the parameter, module, file or picture. It takes no lock: a stage may run meanwhile.
+lie, and names the parameter, module, file or image. It takes no lock: a stage may run meanwhile.
 """
 
 from __future__ import annotations

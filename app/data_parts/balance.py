@@ -21,7 +21,7 @@ def show() -> None:
     table = table.fillna(0).astype(int)
     table.insert(0, "all", table.sum(axis=1))
     table = table.sort_values("all", ascending=False, kind="stable")
-    _show_pictures(report)
+    _show_images(report)
     for split in _SPLITS:
         _name_absent(table, split)
     _show_chart(table)
@@ -29,11 +29,11 @@ def show() -> None:
     st.dataframe(table, hide_index=True)
 
 
-def _show_pictures(report: dict[str, dict[str, int]]) -> None:
+def _show_images(report: dict[str, dict[str, int]]) -> None:
     for column, split in zip(st.columns(len(_SPLITS)), _SPLITS, strict=True):
         empty = report["empty_images"][split]
         column.metric(
-            f"Pictures in {split}",
+            f"Images in {split}",
             f"{report['images'][split]:,}",
             f"{empty:,} without objects",
             delta_color="off",

@@ -1,4 +1,4 @@
-"""Browse a split: truth over the picture, predictions beside it."""
+"""Browse a split: ground truth over the image, predictions beside it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import streamlit as st
 
 from app import backend
 from app.agreement import Side, legend, show_sides
+from app.checked_image import bytes_to_image
 from app.display import DEFAULT_SCORE, Display, choose_display, show_drawn
 from app.notices import explained
-from app.picture import bytes_to_picture
 from app.plain_text import plain
 from app.predictions import load_measured, saved_detections, served_detections
 from app.repository import Split, load_image, load_split
@@ -22,7 +22,11 @@ from rhymes.detections.matching import Matching, match_detections
 
 _EVERY, _EMPTY = 0, -1  # in the place of a class id
 _PLACE = "data place"
-_TRUTH, _REPORT, _SERVED = "Truth alone", "Report's predictions", "Served model's predictions"
+_GROUND_TRUTH, _REPORT, _SERVED = (
+    "Ground truth alone",
+    "Report's predictions",
+    "Served model's predictions",
+)
 _NAMED = 8
 
 
@@ -31,31 +35,31 @@ def show(name: str) -> None:
     split = load_split(name)
     images = _filter(split)
     if not images:
-        st.info("No picture of this split fits. Choose another class or another name.")
+        st.info("No image of this split fits. Choose another class or another name.")
         return
     image = images[_choose_place(len(images))]
     beside = st.segmented_control(
         "Beside it",
-        [_TRUTH, _REPORT, _SERVED] if name == "test" else [_TRUTH, _SERVED],
-        default=_TRUTH,
+        [_GROUND_TRUTH, _REPORT, _SERVED] if name == "test" else [_GROUND_TRUTH, _SERVED],
+        default=_GROUND_TRUTH,
         required=True,
         key=f"data beside {name}",
         label_visibility="collapsed",
     )
     with explained():
-        if beside == _TRUTH:
-            _show_truth(split, image)
+        if beside == _GROUND_TRUTH:
+            _show_ground_truth(split, image)
         else:
             _show_beside(split, image, is_served=beside == _SERVED)
     _name_neighbours(images)
 
 
 def _filter(split: Split) -> list[CocoImage]:
-    """The pictures that the user's filters leave."""
+    """The images that the user's filters leave."""
     left, right = st.columns(2)
     choices = {_EVERY: "any class", **split.names, _EMPTY: "no object"}
     class_id = left.selectbox(
-        "Pictures with", list(choices), format_func=choices.__getitem__, key="data class"
+        "Images with", list(choices), format_func=choices.__getitem__, key="data class"
     )
     text = right.text_input("Name contains", key="data name").casefold()
     return [
@@ -68,14 +72,14 @@ def _filter(split: Split) -> list[CocoImage]:
 def _holds(split: Split, image_id: int, class_id: int) -> bool:
     if class_id == _EVERY:
         return True
-    truth = split.truth(image_id)
+    ground_truth = split.ground_truth(image_id)
     if class_id == _EMPTY:
-        return not truth
-    return any(annotation["category_id"] == class_id for annotation in truth)
+        return not ground_truth
+    return any(annotation["category_id"] == class_id for annotation in ground_truth)
 
 
 def _choose_place(count: int) -> int:
-    """Step through the pictures; return the place of the one to show."""
+    """Step through the images; return the place of the one to show."""
     state = st.session_state
     state[_PLACE] = min(max(state.get(_PLACE, 1), 1), count)
 
@@ -86,21 +90,25 @@ def _choose_place(count: int) -> int:
     back.button(
         "Previous", icon=":material/arrow_back:", on_click=step, args=(-1,), width="stretch"
     )
-    number.number_input(f"Picture, 1 to {count}", 1, count, key=_PLACE)
+    number.number_input(f"Image, 1 to {count}", 1, count, key=_PLACE)
     forth.button("Next", icon=":material/arrow_forward:", on_click=step, args=(1,), width="stretch")
     return int(state[_PLACE]) - 1
 
 
-def _show_truth(split: Split, image: CocoImage) -> None:
-    picture = bytes_to_picture(image_to_name(image), load_image(image))
-    truth = annotations_to_detections(split.truth(image["id"]), image["width"], image["height"])
-    st.markdown(f"**{plain(picture.name)}**: {_count(truth)}")
-    show_drawn(picture, truth, detections_to_labels(truth, split.names, scores=False))
+def _show_ground_truth(split: Split, image: CocoImage) -> None:
+    checked = bytes_to_image(image_to_name(image), load_image(image))
+    ground_truth = annotations_to_detections(
+        split.ground_truth(image["id"]), image["width"], image["height"]
+    )
+    st.markdown(f"**{plain(checked.name)}**: {_count(ground_truth)}")
+    show_drawn(checked, ground_truth, detections_to_labels(ground_truth, split.names, scores=False))
 
 
 def _show_beside(split: Split, image: CocoImage, *, is_served: bool) -> None:
-    picture = bytes_to_picture(image_to_name(image), load_image(image))
-    truth = annotations_to_detections(split.truth(image["id"]), image["width"], image["height"])
+    checked = bytes_to_image(image_to_name(image), load_image(image))
+    ground_truth = annotations_to_detections(
+        split.ground_truth(image["id"]), image["width"], image["height"]
+    )
     if is_served:
         version = choose_version("data")
         names, found = backend.describe(version).class_names, served_detections(image, version)
@@ -108,11 +116,11 @@ def _show_beside(split: Split, image: CocoImage, *, is_served: bool) -> None:
         version, names, found = load_measured().version, split.names, saved_detections(image)
     display = _controls(names, has_masks=found.masks is not None)
     shown = display.choose(found)
-    matching = match_detections(display.of_classes(truth), shown)
-    st.markdown(f"**{plain(picture.name)}**: {_verdict(matching)}")
+    matching = match_detections(display.of_classes(ground_truth), shown)
+    st.markdown(f"**{plain(checked.name)}**: {_verdict(matching)}")
     show_sides(
-        picture,
-        Side("Truth", display.of_classes(truth), split.names, has_scores=False),
+        checked,
+        Side("Ground truth", display.of_classes(ground_truth), split.names, has_scores=False),
         Side(f"Version {version}", shown, names),
         matching,
         layers=display.layers,
@@ -126,10 +134,10 @@ def _controls(names: dict[int, str], *, has_masks: bool) -> Display:
         return choose_display(names, has_masks=has_masks, key="data")
 
 
-def _count(truth: Detections) -> str:
-    if not len(truth):
+def _count(ground_truth: Detections) -> str:
+    if not len(ground_truth):
         return "nothing in it"
-    return f"{len(truth)} object{'' if len(truth) == 1 else 's'}"
+    return f"{len(ground_truth)} object{'' if len(ground_truth) == 1 else 's'}"
 
 
 def _verdict(matching: Matching) -> str:

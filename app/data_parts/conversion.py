@@ -42,7 +42,7 @@ def _show_totals(report: dict[str, Any]) -> None:
     figures = (
         ("Rows read", rows["read"], f"{rows['kept']:,} kept"),
         ("Objects read", items["read"], f"{items['kept']:,} kept"),
-        ("Objects dropped", items["dropped"], f"{items['clipped']:,} cut at the picture's edge"),
+        ("Objects dropped", items["dropped"], f"{items['clipped']:,} cut at the image's edge"),
     )
     for column, (label, value, note) in zip(st.columns(len(figures)), figures, strict=True):
         column.metric(label, f"{value:,}", note, delta_color="off", delta_arrow="off")
@@ -92,7 +92,5 @@ def _show_failed() -> None:
     failed = index[index["error"] != ""]
     if not len(failed):
         return
-    st.subheader("Pictures that could not be had", anchor=False)
-    st.dataframe(
-        pd.DataFrame({"Picture": failed["image"], "Why": failed["error"]}), hide_index=True
-    )
+    st.subheader("Images that could not be had", anchor=False)
+    st.dataframe(pd.DataFrame({"Image": failed["image"], "Why": failed["error"]}), hide_index=True)

@@ -1,4 +1,4 @@
-"""Likely errors in the labels, for the annotators: worst first, each with its picture."""
+"""Likely errors in the labels, for the annotators: worst first, each with its image."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import streamlit as st
 
 from app import backend
 from app.agreement import Side, show_sides
+from app.checked_image import bytes_to_image
 from app.detecting import detect_all
 from app.notices import explained
-from app.picture import bytes_to_picture
 from app.plain_text import plain
 from app.predictions import judge_saved
 from app.repository import Split, load_image, load_split
@@ -22,9 +22,9 @@ from rhymes.coco.files import image_to_name
 from rhymes.coco.label_map import class_name
 from rhymes.detections.detections import Detections, annotations_to_detections
 from rhymes.detections.label_errors import (
-    LEAST_SCORE,
-    Judged,
+    MIN_SCORE,
     LabelError,
+    PredictedImage,
     find_label_errors,
     label_errors_to_csv,
 )
@@ -48,37 +48,39 @@ def show(name: str) -> None:
     judged = judge_saved(split) if name == "test" else _judge_served(split)
     if judged is None:
         return
-    errors = find_label_errors(judged, least_score=LEAST_SCORE)
+    errors = find_label_errors(judged, min_score=MIN_SCORE)
     if not errors:
         st.success("No label of this split is contradicted.", icon=":material/check:")
         return
     _show_list(split, {each.image["id"]: each for each in judged}, errors)
 
 
-def _judge_served(split: Split) -> list[Judged] | None:
-    """Ask the server for every picture of a split, once its user wants that."""
+def _judge_served(split: Split) -> list[PredictedImage] | None:
+    """Ask the server for every image of a split, once its user wants that."""
     version = choose_version("label errors", "Checked by version")
     chosen = (split.name, version, backend.describe(version).identity)
     count = len(split.images)
     if st.session_state.get("label errors asked") != chosen:
-        st.caption(f"The server is asked about {count} pictures once, a few at a time.")
-        if not st.button(f"Check {count} pictures", type="primary"):
+        st.caption(f"The server is asked about {count} images once, a few at a time.")
+        if not st.button(f"Check {count} images", type="primary"):
             return None
         st.session_state["label errors asked"] = chosen
     images = list(split.images.values())
-    judged: list[Judged] = []
-    # Files of a few pictures at a time, so that a split of any size fits into memory.
+    judged: list[PredictedImage] = []
+    # Files of a few images at a time, so that a split of any size fits into memory.
     for start in range(0, count, _AT_A_TIME):
         some = images[start : start + _AT_A_TIME]
-        pictures = [bytes_to_picture(image_to_name(image), load_image(image)) for image in some]
-        for image, answer in zip(some, detect_all(pictures, version), strict=True):
+        checked = [bytes_to_image(image_to_name(image), load_image(image)) for image in some]
+        for image, answer in zip(some, detect_all(checked, version), strict=True):
             if isinstance(answer, ServingError):
                 raise answer
-            judged.append(Judged(image, split.truth(image["id"]), answer.detections))
+            judged.append(PredictedImage(image, split.ground_truth(image["id"]), answer.detections))
     return judged
 
 
-def _show_list(split: Split, judged: Mapping[int, Judged], errors: list[LabelError]) -> None:
+def _show_list(
+    split: Split, judged: Mapping[int, PredictedImage], errors: list[LabelError]
+) -> None:
     names = split.names
     table = pd.DataFrame(
         {
@@ -86,7 +88,7 @@ def _show_list(split: Split, judged: Mapping[int, Judged], errors: list[LabelErr
             "Problem": [str(error.problem) for error in errors],
             "Label": [_named(names, error.label) for error in errors],
             "Model says": [_named(names, error.model_label) for error in errors],
-            "Picture": [error.picture for error in errors],
+            "Image": [error.image for error in errors],
         }
     )
     chosen = choose_row(
@@ -112,19 +114,19 @@ def _named(names: Mapping[int, str], class_id: int | None) -> str:
     return "" if class_id is None else class_name(names, class_id)
 
 
-def _show_place(split: Split, judged: Judged, error: LabelError) -> None:
+def _show_place(split: Split, judged: PredictedImage, error: LabelError) -> None:
     image = judged.image
-    truth = annotations_to_detections(judged.annotations, image["width"], image["height"])
-    shown = judged.detections.above(LEAST_SCORE)
-    picture = bytes_to_picture(error.picture, load_image(image))
+    ground_truth = annotations_to_detections(judged.annotations, image["width"], image["height"])
+    shown = judged.detections.above(MIN_SCORE)
+    checked = bytes_to_image(error.image, load_image(image))
     ids = [annotation["id"] for annotation in judged.annotations]
     left = ids.index(error.annotation_id) if error.annotation_id is not None else None
-    st.markdown(f"**{plain(error.picture)}**: {error.problem}")
+    st.markdown(f"**{plain(error.image)}**: {error.problem}")
     show_sides(
-        picture,
-        Side("Labels", truth, split.names, has_scores=False),
+        checked,
+        Side("Labels", ground_truth, split.names, has_scores=False),
         Side("Model", shown, split.names),
-        match_detections(truth, shown),
+        match_detections(ground_truth, shown),
         highlight=(left, _contradiction(shown, error)),
     )
 

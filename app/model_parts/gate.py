@@ -13,7 +13,7 @@ from app.notices import explained
 from app.plain_text import plain
 from app.repository import GATE, load_bytes, load_json
 
-_LONGEST_SENTENCE = 600
+_MAX_SENTENCE_LENGTH = 600
 
 
 def show() -> None:
@@ -45,13 +45,13 @@ def _show_decision(gate: Mapping[str, Any]) -> None:
     if gate["passed"]:
         st.success(f"Version {version} passed the gate {against}.", icon=":material/check:")
     else:
-        reasons = "".join(f"\n- {plain(each, _LONGEST_SENTENCE)}" for each in gate["reasons"])
+        reasons = "".join(f"\n- {plain(each, _MAX_SENTENCE_LENGTH)}" for each in gate["reasons"])
         st.error(
             f"Version {version} failed the gate {against}, so it will not be published.\n{reasons}",
             icon=":material/block:",
         )
     for note in gate["notes"]:
-        st.caption(plain(note, _LONGEST_SENTENCE))
+        st.caption(plain(note, _MAX_SENTENCE_LENGTH))
 
 
 def _figures_to_table(gate: Mapping[str, Any]) -> pd.DataFrame:

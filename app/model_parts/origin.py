@@ -15,7 +15,7 @@ from app.notices import explained
 from app.plain_text import plain
 from app.repository import VERIFICATION, load_json
 from app.version_picker import choose_version
-from rhymes.client.description import ServedModel
+from rhymes.client.description import ModelDescription
 
 
 def show() -> None:
@@ -41,7 +41,7 @@ def _show_states() -> None:
     )
 
 
-def _show_origin(model: ServedModel) -> None:
+def _show_origin(model: ModelDescription) -> None:
     st.subheader(f"What version {model.version} was built from", anchor=False)
     if not model.info:
         st.caption("It does not say: it was not exported by this pipeline.")
@@ -91,6 +91,6 @@ def _show_verification() -> None:
     verified = load_json(VERIFICATION / "metrics.json")
     st.success(
         f"Version {plain(verified['version'])} was verified: what is served is what was exported "
-        f"and what was trained, on {plain(verified['images'])} pictures.",
+        f"and what was trained, on {plain(verified['images'])} images.",
         icon=":material/check:",
     )

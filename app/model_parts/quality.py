@@ -1,4 +1,4 @@
-"""How good the measured model is: figures, curves, what is taken for what, the worst pictures."""
+"""How good the measured model is: figures, curves, what is taken for what, the worst images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.repository import EVALUATION, MissingFile, load_json, load_table
 
 _PLOTS = EVALUATION / "plots"
 _SHOWN_CLASSES = 25
-_SHOWN_PICTURES = 6
+_SHOWN_IMAGES = 6
 _BACKGROUND = "(background)"
 _MAIN = ("AP", "AP50", "mask_AP", "mask_AP50")
 
@@ -35,7 +35,7 @@ def show() -> None:
 
 
 def _show_headline(metrics: dict[str, Any]) -> None:
-    st.caption(f"On {metrics['images']:,} pictures of the test split with {metrics['objects']:,} "
+    st.caption(f"On {metrics['images']:,} images of the test split with {metrics['objects']:,} "
                "objects, which the training never saw.")  # fmt: skip
     keys = [key for key in _MAIN if key in metrics]
     for column, key in zip(st.columns(len(keys)), keys, strict=True):
@@ -118,21 +118,21 @@ def _show_confusion() -> None:
 
 def _show_worst() -> None:
     folder = EVALUATION / "images"
-    pictures = sorted(folder.glob("*.png"))
+    images = sorted(folder.glob("*.png"))
     if not folder.is_dir():
         raise MissingFile(folder)
-    if not pictures:
+    if not images:
         return
-    st.subheader("The pictures that went worst", anchor=False)
-    for picture in pictures[:_SHOWN_PICTURES]:
-        _show_picture(picture)
-    if len(pictures) > _SHOWN_PICTURES:
-        st.caption(f"{len(pictures) - _SHOWN_PICTURES} more: {plain(folder)}")
+    st.subheader("The images that went worst", anchor=False)
+    for image in images[:_SHOWN_IMAGES]:
+        _show_image(image)
+    if len(images) > _SHOWN_IMAGES:
+        st.caption(f"{len(images) - _SHOWN_IMAGES} more: {plain(folder)}")
 
 
-def _show_picture(path: Path) -> None:
+def _show_image(path: Path) -> None:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return  # the stage runs again at this moment
-    st.image(data, width="stretch", alt=f"Truth and detections, {path.stem}")
+    st.image(data, width="stretch", alt=f"Ground truth and detections, {path.stem}")

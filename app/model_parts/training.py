@@ -17,7 +17,7 @@ def show() -> None:
     if not _CURVES.is_dir():
         raise MissingFile(_CURVES)
     st.subheader(
-        "Loss on the training pictures",
+        "Loss on the training images",
         anchor=False,
         help="What the training makes small. It should fall, and then level off.",
     )
@@ -27,7 +27,7 @@ def show() -> None:
                             key="model losses")  # fmt: skip
     _show_lines("train", chosen, "loss")
     st.subheader(
-        "Average precision on the validation pictures",
+        "Average precision on the validation images",
         anchor=False,
         help="Measured now and then while training; the best weights are kept.",
     )

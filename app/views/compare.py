@@ -1,4 +1,4 @@
-"""Compare: two versions of the model on one picture, and by their figures."""
+"""Compare: two versions of the model on one image, and by their figures."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import streamlit as st
 
 from app import backend
 from app.agreement import Side, legend, show_sides
-from app.backend import Found
+from app.backend import ImageAnswer
+from app.checked_image import CheckedImage
 from app.display import choose_display, model_floor
 from app.evaluations import Evaluation, load_evaluation
+from app.image_source import TEST, choose_image
 from app.metrics import AP_IN_WORDS, compare_metrics
 from app.notices import explained
-from app.picture import Picture
-from app.picture_source import TEST, choose_picture
 from app.plain_text import plain
 from app.tables import choose_row
 from app.version_picker import choose_version
 from app.versions import CommonClasses, join_classes
-from rhymes.client.description import ServedModel
+from rhymes.client.description import ModelDescription
 from rhymes.detections.matching import IOU, Matching, match_detections
 
 _KEY = "compare"
@@ -29,16 +29,16 @@ _KEY = "compare"
 
 def show() -> None:
     """Show the view."""
-    st.header("Two versions, one picture", anchor=False)
+    st.header("Two versions, one image", anchor=False)
     with explained():
-        picture = choose_picture(_KEY, source=TEST)
+        image = choose_image(_KEY, source=TEST)
         models = _choose_models()
-        if picture is not None:
-            _show_picture(picture, *models)
+        if image is not None:
+            _show_image(image, *models)
         _show_metrics(*models)
 
 
-def _choose_models() -> tuple[ServedModel, ServedModel]:
+def _choose_models() -> tuple[ModelDescription, ModelDescription]:
     available = backend.available_versions()
     left, right = st.columns(2)
     with left:
@@ -55,7 +55,7 @@ def _choose_models() -> tuple[ServedModel, ServedModel]:
     return backend.describe(first), backend.describe(second)
 
 
-def _show_picture(picture: Picture, left: ServedModel, right: ServedModel) -> None:
+def _show_image(image: CheckedImage, left: ModelDescription, right: ModelDescription) -> None:
     common = join_classes(left.class_names, right.class_names)
     _name_classes(common, left, right)
     with st.expander("Score, classes, layers"):
@@ -66,7 +66,7 @@ def _show_picture(picture: Picture, left: ServedModel, right: ServedModel) -> No
             floor=max(model_floor(left), model_floor(right)),
         )
         is_faded = st.toggle("Fade what both agree on", value=True, key=f"{_KEY} faded")
-    found = backend.detect(picture, left.version), backend.detect(picture, right.version)
+    found = backend.detect(image, left.version), backend.detect(image, right.version)
     sides = [
         Side(
             f"Version {model.version}: {_timing(each)}",
@@ -80,10 +80,10 @@ def _show_picture(picture: Picture, left: ServedModel, right: ServedModel) -> No
     is_faded = is_faded and matching.differences > 0
     st.subheader(_verdict(matching), anchor=False)
     place = st.container()
-    highlight = _choose_difference(picture, sides, matching)
+    highlight = _choose_difference(image, sides, matching)
     with place:
         show_sides(
-            picture,
+            image,
             sides[0],
             sides[1],
             matching,
@@ -94,7 +94,7 @@ def _show_picture(picture: Picture, left: ServedModel, right: ServedModel) -> No
         st.caption(legend(is_agreement_faded=is_faded))
 
 
-def _timing(found: Found) -> str:
+def _timing(found: ImageAnswer) -> str:
     return f"{1000 * found.seconds:.0f} ms"
 
 
@@ -104,14 +104,14 @@ def _verdict(matching: Matching) -> str:
     return f"{agreed}, and differ on {matching.differences}"
 
 
-def _name_classes(common: CommonClasses, left: ServedModel, right: ServedModel) -> None:
+def _name_classes(common: CommonClasses, left: ModelDescription, right: ModelDescription) -> None:
     for model, names in ((left, common.left_only), (right, common.right_only)):
         if names:
             st.caption(f"Only version {model.version} knows: {plain(', '.join(names), 400)}")
 
 
 def _choose_difference(
-    picture: Picture, sides: list[Side], matching: Matching
+    image: CheckedImage, sides: list[Side], matching: Matching
 ) -> tuple[int | None, int | None] | None:
     """Show a table of what differs; return the places of the object that is chosen."""
     rows: list[tuple[int | None, int | None, float]] = [
@@ -131,7 +131,7 @@ def _choose_difference(
             for left, right, iou in rows
         ]
     )
-    digest = hash((picture.digest, matching, tuple(side.title for side in sides)))
+    digest = hash((image.digest, matching, tuple(side.title for side in sides)))
     chosen = choose_row(table, f"differences {digest}")
     st.caption(
         f"Objects are the same where their boxes overlap by {IOU:g} or more. Choose a row to see "
@@ -147,7 +147,7 @@ def _says(side: Side, place: int | None) -> str:
     return f"{side.names[int(found.class_ids[place])]} {found.scores[place]:.2f}"
 
 
-def _show_metrics(left: ServedModel, right: ServedModel) -> None:
+def _show_metrics(left: ModelDescription, right: ModelDescription) -> None:
     st.subheader("Figures", anchor=False, help=AP_IN_WORDS)
     titles = [f"version {left.version}", f"version {right.version}"]
     if left.version == right.version:
@@ -179,6 +179,6 @@ def _show_evaluations(
     st.dataframe(compare_metrics(columns, is_comparable=is_comparable), hide_index=True)
 
 
-def _validation(model: ServedModel) -> Mapping[str, Any] | None:
+def _validation(model: ModelDescription) -> Mapping[str, Any] | None:
     metrics = ((model.info or {}).get("validation") or {}).get("metrics")
     return metrics if isinstance(metrics, dict) else None

@@ -1,4 +1,4 @@
-"""Data: the pictures with their truth, what the model makes of them, and what was left out."""
+"""Data: the images with their ground truth, what the model makes of them, and what was left out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import streamlit as st
 from app.data_parts import balance, browse, conversion, label_errors
 from app.notices import explained
 
-_PICTURES, _ERRORS, _CLASSES, _EXPORT = "Pictures", "Likely label errors", "Classes", "Export"
+_IMAGES, _ERRORS, _CLASSES, _EXPORT = "Images", "Likely label errors", "Classes", "Export"
 _SPLITS = ["train", "val", "test"]
 _OF_A_SPLIT: dict[str, Callable[[str], None]] = {
-    _PICTURES: browse.show,
+    _IMAGES: browse.show,
     _ERRORS: label_errors.show,
 }
 _OF_ALL: dict[str, Callable[[], None]] = {_CLASSES: balance.show, _EXPORT: conversion.show}
@@ -25,7 +25,7 @@ def show() -> None:
     part = first.segmented_control(
         "Part",
         [*_OF_A_SPLIT, *_OF_ALL],
-        default=_PICTURES,
+        default=_IMAGES,
         required=True,
         key="data part",
     )

@@ -1,4 +1,4 @@
-"""Detect: drop a picture, see what the model sees in it."""
+"""Detect: drop an image, see what the model sees in it."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ import pandas as pd
 import streamlit as st
 
 from app import backend
-from app.backend import Found
+from app.backend import ImageAnswer
+from app.checked_image import CheckedImage
 from app.detecting import detect_all
 from app.display import Display, choose_display, draw, model_floor, show_drawn
-from app.downloads import FOLDER, Results, picture_to_json, results_to_csv, results_to_zip
+from app.downloads import FOLDER, Results, image_to_json, results_to_csv, results_to_zip
+from app.image_source import choose_images
 from app.notices import explained
-from app.picture import Picture
-from app.picture_source import choose_pictures
 from app.plain_text import plain
 from app.tables import choose_row, count_classes, detections_to_table
 from app.version_picker import choose_version
-from rhymes.client.description import ServedModel
+from rhymes.client.description import ModelDescription
 from rhymes.client.errors import ServingError
 from rhymes.detections.detections import Detections
 from rhymes.detections.drawing import detections_to_labels
-from rhymes.predictions.picture_list import Failure
+from rhymes.predictions.image_list import Failure
 from rhymes.predictions.prediction_files import Rank
 from rhymes.predictions.ranking import detections_to_uncertainty, most_uncertain_first
 
 _KEY = "detect"
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
 def show() -> None:
     """Show the view."""
     st.header("What the model sees", anchor=False)
     with explained():
-        pictures = choose_pictures(_KEY)
-        if not pictures:
+        images = choose_images(_KEY)
+        if not images:
             return
-        _show_results(pictures)
+        _show_results(images)
 
 
-def _show_results(pictures: Sequence[Picture]) -> None:
+def _show_results(images: Sequence[CheckedImage]) -> None:
     main, side = st.columns([3, 2], gap="medium")
     with side, explained():
         version = choose_version(_KEY)
@@ -49,11 +49,11 @@ def _show_results(pictures: Sequence[Picture]) -> None:
             model.class_names, has_masks=model.has_masks, key=_KEY, floor=model_floor(model)
         )
         with main:
-            answers = detect_all(pictures, version)
-        results, gone = _sort(pictures, answers, model, display)
+            answers = detect_all(images, version)
+        results, gone = _sort(images, answers, model, display)
         if results.found:
             with main:
-                place = _choose_one(results) if len(pictures) > 1 else 0
+                place = _choose_one(results) if len(images) > 1 else 0
             _show_one(results, place, main)
         with main:
             _show_failures(results.failures)
@@ -62,20 +62,20 @@ def _show_results(pictures: Sequence[Picture]) -> None:
 
 
 def _sort(
-    pictures: Sequence[Picture],
-    answers: Sequence[Found | ServingError],
-    model: ServedModel,
+    images: Sequence[CheckedImage],
+    answers: Sequence[ImageAnswer | ServingError],
+    model: ModelDescription,
     display: Display,
 ) -> tuple[Results, ServingError | None]:
     """Part answers from errors; return the error of a server that is gone by itself."""
-    found: list[tuple[Picture, Found]] = []
+    found: list[tuple[CheckedImage, ImageAnswer]] = []
     failures: list[Failure] = []
     gone = None
-    for picture, answer in zip(pictures, answers, strict=True):
-        if isinstance(answer, Found):
-            found.append((picture, answer))
+    for image, answer in zip(images, answers, strict=True):
+        if isinstance(answer, ImageAnswer):
+            found.append((image, answer))
         else:
-            failures.append(Failure(picture.name, str(answer)))
+            failures.append(Failure(image.name, str(answer)))
             if isinstance(answer, backend.NOT_READY):
                 gone = answer
     if gone is not None and not found:
@@ -84,22 +84,22 @@ def _sort(
 
 
 def _choose_one(results: Results) -> int:
-    """Show a table of all pictures; return the place of the one to look at."""
+    """Show a table of all images; return the place of the one to look at."""
     by_doubt = st.toggle(
-        "Least certain first",
+        "Most uncertain first",
         key=f"{_KEY} order",
-        help="First the pictures in which the model hesitates most: those are worth annotating.",
+        help="First the images in which the model hesitates most: those are worth annotating.",
     )
     doubts = [detections_to_uncertainty(found.detections) for _, found in results.found]
     order = most_uncertain_first(doubts) if by_doubt else list(range(len(doubts)))
     table = pd.DataFrame(
         {
-            "Picture": [results.found[i][0].name for i in order],
+            "Image": [results.found[i][0].name for i in order],
             "Objects": [len(_shown(results, i)) for i in order],
             "Doubt": [doubts[i].highest for i in order],
         }
     )
-    key = f"pictures {hash(tuple(results.found[i][0].digest for i in order))}"
+    key = f"images {hash(tuple(results.found[i][0].digest for i in order))}"
     chosen = choose_row(
         table,
         key,
@@ -114,11 +114,11 @@ def _shown(results: Results, place: int) -> Detections:
 
 
 def _show_one(results: Results, place: int, main: st.delta_generator.DeltaGenerator) -> None:
-    picture, found = results.found[place]
+    image, found = results.found[place]
     names, display = results.model.class_names, results.display
     shown = _shown(results, place)
     count = f"{len(shown)} object{'' if len(shown) == 1 else 's'}"
-    st.subheader(f"{count} in {plain(picture.name, 40)}", anchor=False)
+    st.subheader(f"{count} in {plain(image.name, 40)}", anchor=False)
     hidden = len(found.detections) - len(shown)
     st.caption(
         f"{_timing(found)}{f' {hidden} more are hidden by the choice above.' if hidden else ''}"
@@ -128,20 +128,20 @@ def _show_one(results: Results, place: int, main: st.delta_generator.DeltaGenera
     with objects:
         chosen = choose_row(
             table,
-            f"objects {picture.digest} {results.model.version} {display}",
+            f"objects {image.digest} {results.model.version} {display}",
             fractions={"Score": "How sure the model is."},
         )
-        st.caption("Choose a row to see its object in the picture.")
+        st.caption("Choose a row to see its object in the image.")
     with classes:
         st.dataframe(count_classes(shown, names), hide_index=True)
     with files:
         _offer_files(results, place)
     with main:
         labels = detections_to_labels(shown, names)
-        show_drawn(picture, shown, labels, layers=display.layers, highlight=chosen)
+        show_drawn(image, shown, labels, layers=display.layers, highlight=chosen)
 
 
-def _timing(found: Found) -> str:
+def _timing(found: ImageAnswer) -> str:
     total = 1000 * found.seconds
     if found.server_seconds is None:
         return f"Answered in {total:.0f} ms."
@@ -152,13 +152,13 @@ def _timing(found: Found) -> str:
 
 
 def _offer_files(results: Results, place: int) -> None:
-    picture, shown = results.found[place][0], _shown(results, place)
+    image, shown = results.found[place][0], _shown(results, place)
     display, names = results.display, results.model.class_names
-    stem = picture.name.rpartition(".")[0] or picture.name
+    stem = image.name.rpartition(".")[0] or image.name
     st.caption("Files hold what is shown: the score and the classes chosen above count.")
     st.download_button(
-        "Annotated picture (JPEG)",
-        lambda: draw(picture, shown, detections_to_labels(shown, names), layers=display.layers),
+        "Annotated image (JPEG)",
+        lambda: draw(image, shown, detections_to_labels(shown, names), layers=display.layers),
         f"{stem}_annotated.jpg",
         "image/jpeg",
         on_click="ignore",
@@ -166,7 +166,7 @@ def _offer_files(results: Results, place: int) -> None:
     )
     st.download_button(
         "Prediction (Rhymes JSON)",
-        lambda: picture_to_json(picture, results),
+        lambda: image_to_json(image, results),
         f"{stem}.json",
         "application/json",
         on_click="ignore",
@@ -179,10 +179,10 @@ def _offer_files(results: Results, place: int) -> None:
 def _offer_all(results: Results) -> None:
     st.divider()
     count = len(results.found)
-    is_ranked = st.toggle("Least certain pictures first in the CSV", value=True, key=f"{_KEY} rank")
+    is_ranked = st.toggle("Most uncertain images first in the CSV", value=True, key=f"{_KEY} rank")
     rank: Rank = "uncertain" if is_ranked else "input"
     st.download_button(
-        f"Pre-annotations of {count} pictures (CSV)",
+        f"Pre-annotations of {count} images (CSV)",
         lambda: results_to_csv(results, rank),
         f"{FOLDER}.csv",
         "text/csv",
@@ -191,13 +191,13 @@ def _offer_all(results: Results) -> None:
         help="For the annotators: an export of the platform, with the model's objects in it.",
     )
     st.download_button(
-        f"All of {count} pictures (zip)",
+        f"All of {count} images (zip)",
         lambda: results_to_zip(results, rank),
         f"{FOLDER}.zip",
         "application/zip",
         on_click="ignore",
         icon=":material/folder_zip:",
-        help="Pictures, drawings, JSON, COCO and CSV: a folder that raw.export may name.",
+        help="Images, drawings, JSON, COCO and CSV: a folder that raw.export may name.",
     )
 
 
@@ -205,10 +205,10 @@ def _show_failures(failures: Sequence[Failure]) -> None:
     if not failures:
         return
     lines = [f"- {plain(each.file, 60)}: {plain(each.reason, 400)}" for each in failures]
-    if len(lines) > _MOST_NAMED:
-        lines[_MOST_NAMED:] = [f"- and {len(lines) - _MOST_NAMED} more"]
+    if len(lines) > _MAX_NAMED:
+        lines[_MAX_NAMED:] = [f"- and {len(lines) - _MAX_NAMED} more"]
     st.warning(
-        f"{len(failures)} picture{'' if len(failures) == 1 else 's'} without an answer:\n\n"
+        f"{len(failures)} image{'' if len(failures) == 1 else 's'} without an answer:\n\n"
         + "\n".join(lines),
         icon=":material/warning:",
     )

@@ -21,23 +21,23 @@ from rhymes.detections.detections import (
 from rhymes.images.images import UprightImage
 from rhymes.wire.codec import tensor_to_array
 
-# Boxes may leave the picture a little. Where they are pixels, not fractions, a box that lies in
+# Boxes may leave the image a little. Where they are pixels, not fractions, a box that lies in
 # the first ten pixels alone would be the exception.
-_FARTHEST = 10.0
-# Per picture and output; a hundred masks of 28 x 28 are 78,400.
-_MOST_VALUES = 50_000_000
+_MAX_COORDINATE = 10.0
+# Per image and output; a hundred masks of 28 x 28 are 78,400.
+_MAX_VALUES = 50_000_000
 # OpenCV resizes grids below 32,768 only.
-_LARGEST_GRID = 10_000
+_MAX_GRID = 10_000
 
 
 def response_to_detections(
-    response: Any, pictures: Sequence[UprightImage], *, masks: bool
+    response: Any, images: Sequence[UprightImage], *, masks: bool
 ) -> list[Detections]:
-    """Read what a detector found in the pictures of one request.
+    """Read what a detector found in the images of one request.
 
     Args:
         response: The PredictResponse; of its outputs those with a detector's names count.
-        pictures: Those that were sent, in order.
+        images: Those that were sent, in order.
         masks: Whether to take masks where there are any.
 
     Raises:
@@ -46,35 +46,35 @@ def response_to_detections(
     outputs: dict[str, NDArray[Any]] = {}
     for name in (BOXES, SCORES, CLASSES, COUNT, *([MASKS] if masks else [])):
         if name in response.outputs:
-            outputs[name] = _read_output(response.outputs[name], name, len(pictures))
+            outputs[name] = _read_output(response.outputs[name], name, len(images))
     try:
         _check_count(outputs)
         _check_boxes(outputs)
         return [
-            outputs_to_detections(outputs, i, picture.width, picture.height)
-            for i, picture in enumerate(pictures)
+            outputs_to_detections(outputs, i, image.width, image.height)
+            for i, image in enumerate(images)
         ]
     except ValueError as error:
         raise BadAnswer(f"the server's answer is not a detector's: {error}") from None
 
 
-def _read_output(tensor: Any, name: str, pictures: int) -> NDArray[Any]:
+def _read_output(tensor: Any, name: str, images: int) -> NDArray[Any]:
     try:
-        array = tensor_to_array(tensor, max_bytes=4 * _MOST_VALUES * pictures)
+        array = tensor_to_array(tensor, max_bytes=4 * _MAX_VALUES * images)
     except ValueError as error:
         raise BadAnswer(f"the server's {name} cannot be read: {error}") from None
     if array.dtype.kind not in "fiu":
         raise BadAnswer(f"the server's {name} holds {array.dtype}, expected numbers")
     rank = {BOXES: 3, MASKS: 4, COUNT: 1}.get(name, 2)
-    if array.ndim != rank or array.shape[0] != pictures:
+    if array.ndim != rank or array.shape[0] != images:
         raise BadAnswer(
             f"the server's {name} has the shape {list(array.shape)}, expected {rank} dimensions, "
-            f"of which the first is {pictures}, the number of pictures"
+            f"of which the first is {images}, the number of images"
         )
-    if name == MASKS and not all(1 <= size <= _LARGEST_GRID for size in array.shape[2:]):
+    if name == MASKS and not all(1 <= size <= _MAX_GRID for size in array.shape[2:]):
         raise BadAnswer(
             f"the server's {name} are grids of {array.shape[2]} x {array.shape[3]} cells, expected "
-            f"1 to {_LARGEST_GRID} each way"
+            f"1 to {_MAX_GRID} each way"
         )
     return array
 
@@ -89,13 +89,13 @@ def _check_count(outputs: dict[str, NDArray[Any]]) -> None:
 
 
 def _check_boxes(outputs: dict[str, NDArray[Any]]) -> None:
-    """Refuse boxes in pixels: clipped as fractions they would vanish at the picture's edge."""
+    """Refuse boxes in pixels: clipped as fractions they would vanish at the image's edge."""
     if BOXES not in outputs or COUNT not in outputs:
         return
     for boxes, count in zip(outputs[BOXES], outputs[COUNT], strict=True):
         kept = np.abs(boxes[: int(count)])
-        if kept.size and np.isfinite(kept).all() and kept.max() > _FARTHEST:
+        if kept.size and np.isfinite(kept).all() and kept.max() > _MAX_COORDINATE:
             raise ValueError(
-                f"{BOXES} reach {kept.max():g}; expected fractions of the picture, 0 to 1. Export "
+                f"{BOXES} reach {kept.max():g}; expected fractions of the image, 0 to 1. Export "
                 "the model with normalized coordinates (output_normalized_coordinates)"
             )

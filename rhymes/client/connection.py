@@ -16,7 +16,7 @@ from rhymes.client.errors import DeadlineExceeded, ServingError, rpc_error_to_se
 from rhymes.common.errors import InputError
 from rhymes.wire.messages import METHODS
 
-_PAUSE, _LONGEST_PAUSE = 0.2, 2.0  # seconds before a repeat, doubled each time
+_PAUSE, _MAX_PAUSE = 0.2, 2.0  # seconds before a repeat, doubled each time
 _UNREACHED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 T = TypeVar("T")
@@ -127,9 +127,7 @@ class Connection:
             stop=tenacity.stop_after_attempt(self._attempts)
             | tenacity.stop_before_delay(deadline.left()),
             retry=tenacity.retry_if_exception(_is_repeatable),
-            wait=tenacity.wait_exponential_jitter(
-                multiplier=_PAUSE, jitter=_PAUSE, max=_LONGEST_PAUSE
-            ),
+            wait=tenacity.wait_exponential_jitter(multiplier=_PAUSE, jitter=_PAUSE, max=_MAX_PAUSE),
             reraise=True,
         )
         return retrying(function)
@@ -145,7 +143,7 @@ def _is_repeatable(error: BaseException) -> bool:
 
 def _channel_options(address: str, max_message_bytes: int) -> list[tuple[str, Any]]:
     return [
-        # gRPC's own limit for what it receives is 4 MB: less than the masks of 14 pictures.
+        # gRPC's own limit for what it receives is 4 MB: less than the masks of 14 images.
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_receive_message_length", max_message_bytes),
         # Below our pauses, so that each repeat finds a new connection tried.

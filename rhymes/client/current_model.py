@@ -10,10 +10,10 @@ from typing import Any
 import grpc
 
 from rhymes.client.connection import Deadline, Reply
-from rhymes.client.description import Choice, ServedModel
+from rhymes.client.description import Choice, ModelDescription
 from rhymes.client.errors import RequestRefused, VersionNotLoaded
 from rhymes.client.model_calls import ModelCalls
-from rhymes.client.signature import pictures_to_tensor
+from rhymes.client.signature import images_to_tensor
 from rhymes.images.images import UprightImage
 from rhymes.wire.messages import IDENTITY_KEY, PredictRequest
 
@@ -41,9 +41,11 @@ class CurrentModel:
         self._signature = signature
         # Choice -> description, and when to ask anew. Entries are replaced whole, so that threads
         # need no lock; two that ask at once both get the truth.
-        self._described: dict[Choice, tuple[ServedModel, float]] = {}
+        self._described: dict[Choice, tuple[ModelDescription, float]] = {}
 
-    def describe(self, choice: Choice, deadline: Deadline, *, anew: bool = False) -> ServedModel:
+    def describe(
+        self, choice: Choice, deadline: Deadline, *, anew: bool = False
+    ) -> ModelDescription:
         """Say how the chosen version is called; asked of the server once a minute, or `anew`."""
         model, until = self._described.get(choice, (None, 0.0))
         if model is None or anew or time.monotonic() > until:
@@ -52,8 +54,8 @@ class CurrentModel:
         return model
 
     def predict(
-        self, pictures: Sequence[UprightImage], choice: Choice, deadline: Deadline, *, masks: bool
-    ) -> tuple[ServedModel, Reply]:
+        self, images: Sequence[UprightImage], choice: Choice, deadline: Deadline, *, masks: bool
+    ) -> tuple[ModelDescription, Reply]:
         """Ask until the version that answers is the one whose description the request follows.
 
         Where only class names have changed, the answer stands and the new description comes with
@@ -61,7 +63,7 @@ class CurrentModel:
         """
         model = self.describe(choice, deadline)
         for _ in range(_ROUNDS):
-            request = self._request(pictures, choice, model, masks=masks)
+            request = self._request(images, choice, model, masks=masks)
             try:
                 reply = self._calls.predict(request, choice, deadline)
             except RequestRefused as error:
@@ -82,7 +84,9 @@ class CurrentModel:
             "DetectorClient(version=...)"
         )
 
-    def _identified(self, model: ServedModel, choice: Choice, reply: Reply) -> ServedModel:
+    def _identified(
+        self, model: ModelDescription, choice: Choice, reply: Reply
+    ) -> ModelDescription:
         """Note the identity of a model that stated nothing when it was described."""
         identity = reply.metadata.get(IDENTITY_KEY)
         if model.identity is not None or identity is None:
@@ -94,12 +98,17 @@ class CurrentModel:
         return model
 
     def _request(
-        self, pictures: Sequence[UprightImage], choice: Choice, model: ServedModel, *, masks: bool
+        self,
+        images: Sequence[UprightImage],
+        choice: Choice,
+        model: ModelDescription,
+        *,
+        masks: bool,
     ) -> Any:
         request = PredictRequest(
             model_spec=choice.to_spec(self._name, self._signature),
             output_filter=model.signature.output_filter(masks=masks),
         )
         taken = model.signature.input
-        request.inputs[taken.key].CopyFrom(pictures_to_tensor(pictures, taken))
+        request.inputs[taken.key].CopyFrom(images_to_tensor(images, taken))
         return request

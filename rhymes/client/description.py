@@ -27,7 +27,7 @@ from rhymes.wire.messages import (
 
 
 @dataclass(frozen=True)
-class ServedModel:
+class ModelDescription:
     """A version of a model, as it is served.
 
     Attributes:

@@ -58,7 +58,7 @@ class RequestRefused(ServingError):
 
 
 class UnsupportedModel(ServingError):
-    """The model's signature is not one of a detector that takes pictures."""
+    """The model's signature is not one of a detector that takes images."""
 
 
 class BadAnswer(ServingError):
@@ -66,7 +66,7 @@ class BadAnswer(ServingError):
 
 
 class BadImage(ServingError, InputError):
-    """The bytes are no picture that can be sent."""
+    """The bytes are no image that can be sent."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _explain(code: grpc.StatusCode, details: str, address: str, seconds: float) 
     match code:
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return DeadlineExceeded(
-                f"no answer from {address} within {seconds:g} s ({details}); large pictures, "
+                f"no answer from {address} within {seconds:g} s ({details}); large images, "
                 "batches and busy servers take longer: allow more with DetectorClient(timeout=...)"
             )
         case grpc.StatusCode.RESOURCE_EXHAUSTED if "larger than max" in details:
@@ -119,7 +119,7 @@ def _explain(code: grpc.StatusCode, details: str, address: str, seconds: float) 
         case grpc.StatusCode.RESOURCE_EXHAUSTED if not _is_queue(details):
             return RequestRefused(
                 f"{address} has not enough memory or other resources for this request: {details}; "
-                "send fewer or smaller pictures at once"
+                "send fewer or smaller images at once"
             )
         case grpc.StatusCode.RESOURCE_EXHAUSTED | grpc.StatusCode.UNAVAILABLE if _is_queue(details):
             return ServerBusy(
@@ -148,14 +148,14 @@ def _explain(code: grpc.StatusCode, details: str, address: str, seconds: float) 
 
 def _size_advice(details: str) -> str:
     if "SERVER" in details:
-        return "the server takes no request of this size: send fewer pictures at once"
+        return "the server takes no request of this size: send fewer images at once"
     if "Sent" in details:
         return (
-            "the request is too large: send fewer pictures at once, or allow more with "
+            "the request is too large: send fewer images at once, or allow more with "
             "DetectorClient(max_message_bytes=...)"
         )
     return (
-        "the answer is too large: leave out masks (masks=False), send fewer pictures at once, or "
+        "the answer is too large: leave out masks (masks=False), send fewer images at once, or "
         "allow more with DetectorClient(max_message_bytes=...)"
     )
 

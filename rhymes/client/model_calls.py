@@ -11,7 +11,7 @@ import grpc
 from rhymes.client.connection import Connection, Deadline, Reply
 from rhymes.client.description import (
     Choice,
-    ServedModel,
+    ModelDescription,
     has_info,
     info_request,
     metadata_request,
@@ -63,14 +63,14 @@ class ModelCalls:
                 error, self._model, "version", None, repeatable=False
             ) from None
 
-    def describe(self, choice: Choice, signature: str, deadline: Deadline) -> ServedModel:
+    def describe(self, choice: Choice, signature: str, deadline: Deadline) -> ModelDescription:
         """Ask how the version that a choice stands for is called, and what its classes are.
 
         Raises:
             ServingError: as of any call, or because the model is none of a detector.
         """
 
-        def ask() -> ServedModel:
+        def ask() -> ModelDescription:
             return self._describe_once(choice, signature, deadline)
 
         return self._connection.repeat(self._explained(ask, choice, deadline), deadline)
@@ -100,13 +100,15 @@ class ModelCalls:
         ]
         return sorted(statuses, key=lambda status: status.version, reverse=True)
 
-    def _describe_once(self, choice: Choice, signature: str, deadline: Deadline) -> ServedModel:
+    def _describe_once(
+        self, choice: Choice, signature: str, deadline: Deadline
+    ) -> ModelDescription:
         for _ in range(_ROUNDS):
             answer = self._connection.call(
                 "GetModelMetadata", metadata_request(choice.to_spec(self._model)), deadline
             ).message
             signatures = response_to_signatures(answer)
-            model = ServedModel(
+            model = ModelDescription(
                 name=self._model,
                 version=answer.model_spec.version.value,
                 class_names=self._class_names,

@@ -31,9 +31,9 @@ class ModelInput:
         kind: "encoded" (JPEG or PNG bytes), "example" (a tf.train.Example around them) or
             "pixels" (uint8 RGB).
         rank: Of the tensor: 0 or 1 for strings, 3 or 4 for pixels.
-        batch: Whether one request may hold any number of pictures (pixels: of one size).
-        height: That pictures must have, in pixels; None where any will do.
-        width: That pictures must have, in pixels; None where any will do.
+        batch: Whether one request may hold any number of images (pixels: of one size).
+        height: That images must have, in pixels; None where any will do.
+        width: That images must have, in pixels; None where any will do.
     """
 
     key: str
@@ -71,7 +71,7 @@ def signatures_to_signature(signatures: Mapping[str, Any], name: str) -> ModelSi
         name: Of the signature to call.
 
     Raises:
-        UnsupportedModel: no such signature, or not one of a detector that takes pictures.
+        UnsupportedModel: no such signature, or not one of a detector that takes images.
     """
     if name not in signatures:
         raise UnsupportedModel(
@@ -87,14 +87,14 @@ def signatures_to_signature(signatures: Mapping[str, Any], name: str) -> ModelSi
     required = [key for key in signature.inputs if key not in signature.defaults]
     if len(required) != 1:
         raise UnsupportedModel(
-            f"signature '{name}' takes the inputs {_quoted(required)}; expected one, of pictures"
+            f"signature '{name}' takes the inputs {_quoted(required)}; expected one, of images"
         )
     info = signature.inputs[required[0]]
     taken = _info_to_input(required[0], info, is_example="example" in f"{name} {required[0]}")
     if taken is None:
         raise UnsupportedModel(
             f"signature '{name}' takes {dtype_to_name(info.dtype)} {_shape_text(info)} as "
-            f"'{required[0]}'; this client sends encoded pictures (string [N]) or pixels (uint8 "
+            f"'{required[0]}'; this client sends encoded images (string [N]) or pixels (uint8 "
             "[N, height, width, 3], N any number or 1)"
         )
     return ModelSignature(name, taken, MASKS in signature.outputs)
@@ -111,7 +111,7 @@ def _info_to_input(key: str, info: Any, *, is_example: bool) -> ModelInput | Non
         return ModelInput(key, kind, len(sizes), batch=sizes == [None])
     if info.dtype == _UINT8:
         if info.tensor_shape.unknown_rank:
-            # Whether such a model takes several pictures is not said; one it does.
+            # Whether such a model takes several images is not said; one it does.
             sizes = [1, None, None, 3]
         *outer, height, width, channels = sizes if len(sizes) in (3, 4) else [0] * 3
         if channels not in (None, 3) or (outer and outer[0] not in (None, 1)):
@@ -130,32 +130,32 @@ def _shape_text(info: Any) -> str:
     return f"[{', '.join('?' if d.size < 0 else str(d.size) for d in info.tensor_shape.dim)}]"
 
 
-def pictures_to_tensor(pictures: Sequence[UprightImage], taken: ModelInput) -> Any:
-    """Put pictures into the TensorProto that a model takes.
+def images_to_tensor(images: Sequence[UprightImage], taken: ModelInput) -> Any:
+    """Put images into the TensorProto that a model takes.
 
     Args:
-        pictures: One, or several where the model takes them (pixels: of one size).
+        images: One, or several where the model takes them (pixels: of one size).
         taken: What it takes.
 
     Raises:
-        BadImage: a picture has another size than the model's only one.
+        BadImage: an image has another size than the model's only one.
     """
     if taken.kind == "pixels":
-        _check_sizes(pictures, taken)
+        _check_sizes(images, taken)
         if taken.rank == 3:
-            return array_to_tensor(image_to_pixels(pictures[0]))
-        return array_to_tensor(np.stack([image_to_pixels(picture) for picture in pictures]))
-    encoded = [picture.data for picture in pictures]
+            return array_to_tensor(image_to_pixels(images[0]))
+        return array_to_tensor(np.stack([image_to_pixels(image) for image in images]))
+    encoded = [image.data for image in images]
     if taken.kind == "example":
         encoded = [_encoded_to_example(data) for data in encoded]
     return array_to_tensor(encoded if taken.rank else encoded[0])
 
 
-def _check_sizes(pictures: Sequence[UprightImage], taken: ModelInput) -> None:
-    for picture in pictures:
-        if taken.height not in (None, picture.height) or taken.width not in (None, picture.width):
+def _check_sizes(images: Sequence[UprightImage], taken: ModelInput) -> None:
+    for image in images:
+        if taken.height not in (None, image.height) or taken.width not in (None, image.width):
             raise BadImage(
-                f"the picture is {picture.width} x {picture.height}, but the model takes only "
+                f"the image is {image.width} x {image.height}, but the model takes only "
                 f"{taken.width or 'any'} x {taken.height or 'any'} (width x height); resize it"
             )
 
@@ -166,27 +166,27 @@ def _encoded_to_example(data: bytes) -> bytes:
     return bytes(example.SerializeToString(deterministic=True))
 
 
-def pictures_to_chunks(
-    pictures: Sequence[UprightImage], taken: ModelInput, max_pictures: int, max_bytes: int
+def images_to_chunks(
+    images: Sequence[UprightImage], taken: ModelInput, max_images: int, max_bytes: int
 ) -> list[list[int]]:
-    """Say which pictures go into one request: places in `pictures`, all of them once.
+    """Say which images go into one request: places in `images`, all of them once.
 
     Args:
-        pictures: To send.
+        images: To send.
         taken: What the model takes; pixels of one request have one size.
-        max_pictures: The most for one request.
-        max_bytes: The most that those of one request may take; a picture that is larger goes
+        max_images: The most for one request.
+        max_bytes: The most that those of one request may take; an image that is larger goes
             alone.
     """
     if not taken.batch:
-        return [[i] for i in range(len(pictures))]
+        return [[i] for i in range(len(images))]
     chunks: list[list[int]] = []
     open_chunks: dict[tuple[int, int] | None, tuple[list[int], int]] = {}
-    for i, picture in enumerate(pictures):
-        size = (picture.width, picture.height) if taken.kind == "pixels" else None
-        cost = picture.width * picture.height * 3 if size else len(picture.data) + 100
+    for i, image in enumerate(images):
+        size = (image.width, image.height) if taken.kind == "pixels" else None
+        cost = image.width * image.height * 3 if size else len(image.data) + 100
         chunk, taken_bytes = open_chunks.get(size, ([], 0))
-        if not chunk or len(chunk) == max_pictures or taken_bytes + cost > max_bytes:
+        if not chunk or len(chunk) == max_images or taken_bytes + cost > max_bytes:
             chunk, taken_bytes = [], 0
             chunks.append(chunk)
         chunk.append(i)

@@ -18,7 +18,7 @@ import orjson
 from numpy.typing import NDArray
 
 from rhymes.coco.files import CocoAnnotation, CocoImage
-from rhymes.coco.json_scanner import JsonScanner, Placed
+from rhymes.coco.json_scanner import JsonScanner, JsonSpan
 from rhymes.common.errors import InputError
 
 Rows = NDArray[np.int64]
@@ -138,7 +138,7 @@ class _Indexer:
         if missing:
             raise InputError(f"{self._path}: not a COCO file: it has no '{min(missing)}'")
 
-    def _add_annotation(self, element: Placed) -> None:
+    def _add_annotation(self, element: JsonSpan) -> None:
         image = self._integer("annotations", element, "image_id")
         self._used_categories.add(self._integer("annotations", element, "category_id"))
         self._polygons += bool(element.value.get("segmentation"))
@@ -148,14 +148,14 @@ class _Indexer:
         else:
             self._runs.extend([image, element.start, element.end, 1])
 
-    def _add_category(self, element: Placed) -> None:
+    def _add_category(self, element: JsonSpan) -> None:
         number = self._integer("categories", element, "id")
         name = element.value.get("name")
         if not isinstance(name, str):
             raise InputError(f"{self._path}: category {number} has no name")
         self._categories[number] = name
 
-    def _integer(self, array_name: str, element: Placed, key: str) -> int:
+    def _integer(self, array_name: str, element: JsonSpan, key: str) -> int:
         value = element.value.get(key) if isinstance(element.value, dict) else None
         if type(value) is not int:
             raise InputError(

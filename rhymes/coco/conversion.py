@@ -23,7 +23,7 @@ from rhymes.coco.conversion_report import (
     save_report,
     why_nothing_is_left,
 )
-from rhymes.coco.conversion_tally import Tally
+from rhymes.coco.conversion_tally import ConversionCounts
 from rhymes.coco.files import CocoAnnotation, CocoImage, names_to_categories, save_coco
 from rhymes.coco.label_map import save_label_map, save_labels
 from rhymes.coco.splits import SPLITS, Assignment, assign_splits, load_pins, save_pins
@@ -43,7 +43,7 @@ from rhymes.export.rhymes import (
 from rhymes.export.table import image_column
 
 
-class AnnotationSpool:
+class AnnotationCache:
     """A file of annotations, one JSON line a row of the CSV, read back in any order."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -69,10 +69,10 @@ class AnnotationSpool:
 
 
 @contextmanager
-def annotation_spool(folder: Path) -> Iterator[AnnotationSpool]:
+def annotation_spool(folder: Path) -> Iterator[AnnotationCache]:
     """Give a spool in `folder` (not in /tmp, which may be memory) that leaves no file behind."""
     with tempfile.TemporaryFile("w+b", dir=folder) as file:
-        yield AnnotationSpool(file)
+        yield AnnotationCache(file)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,9 @@ class ConversionOptions:
     separator: str | None = None
 
 
-def convert_export(export: Path, pins: Path, folder: Path, options: ConversionOptions) -> Tally:
+def convert_export(
+    export: Path, pins: Path, folder: Path, options: ConversionOptions
+) -> ConversionCounts:
     """Convert an export.
 
     Args:
@@ -111,7 +113,7 @@ def convert_export(export: Path, pins: Path, folder: Path, options: ConversionOp
     categories = load_categories(export / "categories.csv")
     matcher = LabelMatcher(categories.names, options.separator)
     pinned = load_pins(pins)
-    tally = Tally(categories.names, warnings=list(categories.warnings))
+    tally = ConversionCounts(categories.names, warnings=list(categories.warnings))
     folder.mkdir(parents=True, exist_ok=True)
     with annotation_spool(folder) as spool:
         images = _Reader(export, matcher, tally, spool).read()
@@ -144,7 +146,7 @@ class _Reader:
     """Reads the annotations CSV; rows of one image become one image."""
 
     def __init__(
-        self, export: Path, matcher: LabelMatcher, tally: Tally, spool: AnnotationSpool
+        self, export: Path, matcher: LabelMatcher, tally: ConversionCounts, spool: AnnotationCache
     ) -> None:
         self._path = export / "annotations.csv"
         self._column = _load_image_column(self._path)
@@ -202,8 +204,8 @@ def _write_splits(
     folder: Path,
     images: Sequence[ExportImage],
     assignment: Assignment,
-    tally: Tally,
-    spool: AnnotationSpool,
+    tally: ConversionCounts,
+    spool: AnnotationCache,
 ) -> None:
     """Write a COCO file a split; image and annotation ids go on from one file to the next."""
     categories = names_to_categories(tally.names)
@@ -234,7 +236,10 @@ def _image_to_coco(image: ExportImage, image_id: int) -> CocoImage:
 
 
 def _annotations_to_coco(
-    images: Sequence[tuple[int, ExportImage]], split: str, tally: Tally, spool: AnnotationSpool
+    images: Sequence[tuple[int, ExportImage]],
+    split: str,
+    tally: ConversionCounts,
+    spool: AnnotationCache,
 ) -> Iterator[CocoAnnotation]:
     """Yield a split's annotations and count them; of exact duplicates on an image only one."""
     for image_id, image in tqdm(images, desc=split, unit=" images", disable=None, leave=False):

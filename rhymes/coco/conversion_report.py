@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rhymes.coco.conversion_tally import Tally
+from rhymes.coco.conversion_tally import ConversionCounts
 from rhymes.coco.splits import SPLITS
 from rhymes.common.files import save_json, save_text
 from rhymes.export.categories import LabelMatcher
@@ -42,7 +42,7 @@ class ExportImage:
 
 
 def conversion_to_warnings(
-    tally: Tally,
+    tally: ConversionCounts,
     matcher: LabelMatcher,
     images: Sequence[ExportImage],
     missing_pins: Sequence[str],
@@ -58,7 +58,7 @@ def conversion_to_warnings(
     ]
 
 
-def why_nothing_is_left(tally: Tally) -> str:
+def why_nothing_is_left(tally: ConversionCounts) -> str:
     """Explain that a conversion kept no object: most often the two CSV files do not match."""
     lines = [
         f"no object is left of {tally.items_read} in {tally.rows_read} rows:",
@@ -71,13 +71,15 @@ def why_nothing_is_left(tally: Tally) -> str:
     return "\n".join(lines)
 
 
-def _split_warnings(tally: Tally, fractions: tuple[float, float, float]) -> Iterator[str]:
+def _split_warnings(
+    tally: ConversionCounts, fractions: tuple[float, float, float]
+) -> Iterator[str]:
     for split, fraction in zip(SPLITS, fractions, strict=True):
         if fraction > 0 and not tally.images[split]:
             yield f"There is no image in {split}: the export has too few groups of images."
 
 
-def _class_warnings(tally: Tally) -> Iterator[str]:
+def _class_warnings(tally: ConversionCounts) -> Iterator[str]:
     counts = {
         name: {split: tally.classes[split][class_id] for split in SPLITS}
         for class_id, name in enumerate(tally.names, start=1)
@@ -115,7 +117,7 @@ def _image_warnings(images: Sequence[ExportImage]) -> Iterator[str]:
         )
 
 
-def _label_warnings(tally: Tally, matcher: LabelMatcher) -> Iterator[str]:
+def _label_warnings(tally: ConversionCounts, matcher: LabelMatcher) -> Iterator[str]:
     pairs = [
         f"'{label}' ({count}) like '{similar}'"
         for label, count in tally.unknown_labels.most_common(_LABELS_COMPARED)
@@ -165,7 +167,7 @@ MEANINGS = {
 _LABELS = 50
 
 
-def tally_to_report(tally: Tally) -> dict[str, Any]:
+def tally_to_report(tally: ConversionCounts) -> dict[str, Any]:
     """Return report.json's value. All reasons and classes are there, also those counted 0."""
     return {
         "rows": {"read": tally.rows_read, "kept": tally.rows_kept},
@@ -190,13 +192,13 @@ def tally_to_report(tally: Tally) -> dict[str, Any]:
     }
 
 
-def save_report(folder: Path, tally: Tally) -> None:
+def save_report(folder: Path, tally: ConversionCounts) -> None:
     """Write report.json and report.md."""
     save_json(folder / "report.json", tally_to_report(tally))
     save_text(folder / "report.md", tally_to_markdown(tally))
 
 
-def tally_to_summary(tally: Tally) -> str:
+def tally_to_summary(tally: ConversionCounts) -> str:
     """Return a few lines for the terminal."""
     images = ", ".join(f"{tally.images[split]} {split}" for split in SPLITS)
     lines = [_rows_line(tally), _items_line(tally), f"Images: {images}."]
@@ -204,7 +206,7 @@ def tally_to_summary(tally: Tally) -> str:
     return "\n".join(lines + [f"Warning: {warning}" for warning in tally.warnings])
 
 
-def tally_to_markdown(tally: Tally) -> str:
+def tally_to_markdown(tally: ConversionCounts) -> str:
     """Return report.md: what an annotator or whoever trains should look at, with row numbers."""
     warnings = [f"- {text_to_cell(warning)}" for warning in tally.warnings] or ["Nothing."]
     labels = tally.unknown_labels.most_common(_LABELS)
@@ -230,11 +232,11 @@ def tally_to_markdown(tally: Tally) -> str:
     )
 
 
-def _rows_line(tally: Tally) -> str:
+def _rows_line(tally: ConversionCounts) -> str:
     return f"Rows: {tally.rows_read} read, {tally.rows_kept} kept."
 
 
-def _items_line(tally: Tally) -> str:
+def _items_line(tally: ConversionCounts) -> str:
     dropped = sum(tally.dropped[reason] for reason in ITEM_REASONS)
     return (
         f"Objects: {tally.items_read} read, {tally.items_kept} kept, {dropped} dropped; "
@@ -242,7 +244,7 @@ def _items_line(tally: Tally) -> str:
     )
 
 
-def _reasons_table(tally: Tally) -> str:
+def _reasons_table(tally: ConversionCounts) -> str:
     rows = [
         (f"`{reason}`", tally.dropped[reason], MEANINGS[reason], tally.first_rows(reason))
         for reason in Reason
@@ -251,7 +253,7 @@ def _reasons_table(tally: Tally) -> str:
     return rows_to_table(("reason", "count", "what it is", "where"), rows)
 
 
-def _splits_table(tally: Tally) -> str:
+def _splits_table(tally: ConversionCounts) -> str:
     rows = [
         (split, tally.images[split], tally.empty_images[split], tally.groups[split])
         for split in SPLITS
@@ -259,7 +261,7 @@ def _splits_table(tally: Tally) -> str:
     return rows_to_table(("split", "images", "of these without objects", "groups of images"), rows)
 
 
-def _classes_table(tally: Tally) -> str:
+def _classes_table(tally: ConversionCounts) -> str:
     rows = [
         (name, *(tally.classes[split][class_id] for split in SPLITS))
         for class_id, name in enumerate(tally.names, start=1)

@@ -18,11 +18,11 @@ _HARMLESS = (Reason.UNKNOWN_LABEL, Reason.DUPLICATE_ITEM)
 _LOST_ROWS = (Reason.BAD_CELL, Reason.IMAGE_FAILED)
 
 _LISTED = 10
-_MOST_LABELS = 1000
+_MAX_LABELS = 1000
 
 
 @dataclass
-class Tally:
+class ConversionCounts:
     """Counts while rows are read and images written.
 
     Attributes:
@@ -70,7 +70,7 @@ class Tally:
         """Remember a label that is no class."""
         # A label may be megabytes of anything, half a surrogate pair included.
         short = label.strip()[:80].encode("utf-8", "replace").decode("utf-8")
-        if short in self.unknown_labels or len(self.unknown_labels) < _MOST_LABELS:
+        if short in self.unknown_labels or len(self.unknown_labels) < _MAX_LABELS:
             self.unknown_labels[short] += 1
 
     def check(self) -> None:

@@ -36,7 +36,7 @@ class CocoCategory(TypedDict):
 
 
 class CocoImage(TypedDict):
-    """A picture: its file's bare name, its upright size, its name in the export."""
+    """An image: its file's bare name, its upright size, its name in the export."""
 
     id: int
     file_name: str

@@ -18,7 +18,7 @@ _BEHIND_VALUES = frozenset(" \t\n\r,:]}")
 _SPACE = re.compile(rb"[ \t\n\r]*")
 
 
-class Placed(NamedTuple):
+class JsonSpan(NamedTuple):
     """A value and where it stands: bytes `start` to `end` (exclusive) of the file are its JSON."""
 
     value: Any
@@ -62,7 +62,7 @@ class JsonScanner:
         if self._peek():
             raise self._error("the end of the file")
 
-    def elements(self) -> Iterator[Placed]:
+    def elements(self) -> Iterator[JsonSpan]:
         """Yield the elements of the array that comes next.
 
         Raises:
@@ -77,7 +77,7 @@ class JsonScanner:
                 self._take(b",")
         self._take(b"]")
 
-    def value(self) -> Placed:
+    def value(self) -> JsonSpan:
         """Read the value that comes next.
 
         Raises:
@@ -85,7 +85,7 @@ class JsonScanner:
         """
         self._peek()
         value, end = self._object_on_a_line() or self._any_value()
-        placed = Placed(value, self._offset + self._at, self._offset + end)
+        placed = JsonSpan(value, self._offset + self._at, self._offset + end)
         self._at = end
         return placed
 

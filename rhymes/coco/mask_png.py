@@ -1,11 +1,11 @@
 """COCO polygons -> the PNG of one object's mask, as `image/object/mask` holds it.
 
-An object covers a small part of its picture, and compressing the zeros around it is what makes
+An object covers a small part of its image, and compressing the zeros around it is what makes
 masks slow to write. So only the rows that the object touches are compressed; the rows above and
 below are joined to them as ready-made blocks. The blocks are such that a reader decompresses
 them fast, too.
 
-The picture is greyscale of 8 bits: 1 where the object is, 0 elsewhere. (With 1 bit a pixel,
+The image is greyscale of 8 bits: 1 where the object is, 0 elsewhere. (With 1 bit a pixel,
 TensorFlow reads 255 for 1.)
 
 Formats: PNG (RFC 2083), zlib (RFC 1950), deflate (RFC 1951).
@@ -34,13 +34,13 @@ _LEVEL = 1
 
 
 def polygons_to_mask_png(polygons: Sequence[Sequence[float]], width: int, height: int) -> bytes:
-    """Draw the parts of one object, by pycocotools' rule, and encode the picture.
+    """Draw the parts of one object, by pycocotools' rule, and encode the image.
 
     Args:
         polygons: COCO's `segmentation`: [[x1, y1, x2, y2, ...], ...], pixels. The mask is the
             union of the rings.
-        width: Of the picture, in pixels.
-        height: Of the picture, in pixels.
+        width: Of the image, in pixels.
+        height: Of the image, in pixels.
 
     Raises:
         InputError: a ring is not a list of three or more points.
@@ -66,14 +66,14 @@ def polygons_to_mask_png(polygons: Sequence[Sequence[float]], width: int, height
 
 
 def crop_to_mask_png(pixels: NDArray[np.uint8], x: int, y: int, width: int, height: int) -> bytes:
-    """Encode a picture that is 0 but for a crop.
+    """Encode an image that is 0 but for a crop.
 
     Args:
         pixels: uint8 [rows, columns], 0 or 1; may be empty.
-        x: Column of the picture at which the crop begins.
-        y: Row of the picture at which the crop begins.
-        width: Of the picture, in pixels.
-        height: Of the picture, in pixels.
+        x: Column of the image at which the crop begins.
+        y: Row of the image at which the crop begins.
+        width: Of the image, in pixels.
+        height: Of the image, in pixels.
     """
     rows, columns = pixels.shape
     # Each row of a PNG begins with the number of its filter; 0 is no filter.

@@ -1,7 +1,7 @@
 """Images -> groups that must not be torn apart -> train, val and test; splits.csv keeps them there.
 
 A group is made of images of the same bytes and, with a pattern, of images whose names agree (the
-frames of one film, the copies that augmentation made of one picture): such images in train and in
+frames of one film, the copies that augmentation made of one image): such images in train and in
 test would make a test score say nothing.
 """
 

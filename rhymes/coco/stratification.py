@@ -24,7 +24,7 @@ TRAIN, VAL, TEST = range(3)
 # Who gets a group of a class that has too few for all: trained on first, then measured.
 _PREFERENCE = (TRAIN, TEST, VAL)
 
-_MOST_MOVES = 5
+_MAX_MOVES = 5
 
 Ints = NDArray[Any]
 
@@ -140,7 +140,7 @@ class _Dealer:
             options = [
                 (len(emptied), rare, -self._gain(index, split), index, emptied)
                 for index in members[column]
-                if self.groups[index].split is None and moves[index] < _MOST_MOVES
+                if self.groups[index].split is None and moves[index] < _MAX_MOVES
                 for emptied, rare in [self._emptied_by_moving(index)]
             ]
             if options and (best := min(options, key=lambda option: option[:3]))[0] <= 1:

@@ -2,7 +2,7 @@
 
 
 class InputError(ValueError):
-    """Input (a file, a row, a parameter, a picture) that cannot be used.
+    """Input (a file, a row, a parameter, an image) that cannot be used.
 
     The message is written for the person who runs the command: it names the file, row or key,
     says what was found and what to do. Stages print it without a traceback.

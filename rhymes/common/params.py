@@ -21,16 +21,6 @@ from ruamel.yaml.error import YAMLError
 
 from rhymes.common.errors import InputError
 
-
-def flatten(value: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each parameter's dotted name and its value; lists are values."""
-    for key, inner in value.items():
-        if isinstance(inner, dict):
-            yield from flatten(inner, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", inner
-
-
 PARAMS_FILE = Path("params.yaml")
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -40,7 +30,11 @@ Section = TypeVar("Section")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(pydantic.Field,))
 def section(declared: type[Section]) -> type[Section]:
-    """Decorate a class: it declares a parameter section, or a group of keys within one."""
+    """Decorate a class: it declares a parameter section, or a group of keys within one.
+
+    `RENAMED: ClassVar[Mapping[str, str]]`, where the class has it, leads from a key's former name
+    to today's, for the error that a file with the former one gets.
+    """
     return cast(
         "type[Section]", pydantic.dataclasses.dataclass(declared, frozen=True, config=_STRICT)
     )
@@ -94,12 +88,24 @@ def section_to_dict(value: object) -> dict[str, Any]:
     return asdict(cast("Any", value))
 
 
+def flatten(value: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each parameter's dotted name and its value; lists are values."""
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield from flatten(inner, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", inner
+
+
 def _explanations(error: ValidationError, declared: type, where: str) -> Iterator[str]:
     for problem in error.errors(include_url=False):
         path, holder = _locate(problem["loc"], declared)
         key = ".".join([where, *path])
         match problem["type"]:
             case "unexpected_keyword_argument":
+                if renamed := getattr(holder, "RENAMED", {}).get(path[-1]):
+                    yield f"{key}: is called {renamed} now"
+                    continue
                 close = difflib.get_close_matches(path[-1], _names(holder), n=1)
                 hint = f"did you mean '{close[0]}'? " if close else ""
                 yield f"{key}: unknown key; {hint}allowed: {_keys(holder)}"

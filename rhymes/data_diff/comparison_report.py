@@ -21,12 +21,12 @@ def comparison_to_findings(
     old: DataVersion, new: DataVersion, comparison: Comparison
 ) -> Iterator[str]:
     """Yield a sentence a finding, the gravest first."""
-    yield from _wandered(comparison)
+    yield from _changed_split(comparison)
     for change in comparison.class_changes:
         yield _class_change_to_text(change, comparison)
     yield from _categories(comparison)
     yield from _ids(comparison)
-    yield from _pictures(comparison)
+    yield from _images(comparison)
     yield from _drops(old, new)
 
 
@@ -42,8 +42,8 @@ def dropped_counts(version: DataVersion) -> dict[str, int]:
     }
 
 
-def _wandered(comparison: Comparison) -> Iterator[str]:
-    ways = Counter((pair.old.split, pair.new.split) for pair in comparison.wandered)
+def _changed_split(comparison: Comparison) -> Iterator[str]:
+    ways = Counter((pair.old.split, pair.new.split) for pair in comparison.changed_split)
     if not ways:
         return
     listed = ", ".join(f"{before} -> {after}: {n}" for (before, after), n in sorted(ways.items()))
@@ -101,15 +101,15 @@ def _ids(comparison: Comparison) -> Iterator[str]:
         )
 
 
-def _pictures(comparison: Comparison) -> Iterator[str]:
+def _images(comparison: Comparison) -> Iterator[str]:
     if replaced := comparison.replaced:
-        count = _count(len(replaced), "picture has", "pictures have")
+        count = _count(len(replaced), "image has", "images have")
         yield (
             f"{count} other bytes under the same name: {_list([p.new.name for p in replaced])}. "
             "Pins of the old bytes' hash do not hold them in their split."
         )
     if renamed := comparison.renamed:
-        count = _count(len(renamed), "picture has", "pictures have")
+        count = _count(len(renamed), "image has", "images have")
         yield f"{count} the same bytes under another name."
 
 
@@ -136,7 +136,7 @@ def _list(names: list[str]) -> str:
 
 
 def comparison_to_markdown(old: DataVersion, new: DataVersion, comparison: Comparison) -> str:
-    """Return the report: first what needs a look, then tables, then names of pictures."""
+    """Return the report: first what needs a look, then tables, then names of images."""
     findings = [f"- {text_to_cell(each)}" for each in comparison_to_findings(old, new, comparison)]
     parts = [
         f"# Data: from {text_to_cell(old.name)} to {text_to_cell(new.name)}\n",
@@ -149,7 +149,7 @@ def comparison_to_markdown(old: DataVersion, new: DataVersion, comparison: Compa
         ("Objects of each class in each split", _class_splits_table(comparison)),
         ("Relabelled objects", _relabelled_table(comparison)),
         ("What the conversion dropped", _drops_table(old, new)),
-        ("Pictures", "\n".join(_picture_lines(comparison))),
+        ("Images", "\n".join(_image_lines(comparison))),
     ):
         if body:
             parts.append(f"\n## {title}\n\n{body}")
@@ -177,8 +177,8 @@ def comparison_to_value(
         "images": {
             "added": [_image_to_value(image) for image in comparison.images.added],
             "removed": [_image_to_value(image) for image in comparison.images.removed],
-            "wandered": [
-                _image_to_value(p.new) | {"from": p.old.split} for p in pairs if p.has_wandered
+            "changed_split": [
+                _image_to_value(p.new) | {"from": p.old.split} for p in pairs if p.has_changed_split
             ],
             "replaced": [
                 _image_to_value(p.new) | {"from": p.old.file_name} for p in pairs if p.is_replaced
@@ -227,7 +227,7 @@ def _summary(comparison: Comparison) -> str:
     text = (
         f"- Images: {len(comparison.old.images)} -> {len(comparison.new.images)}: "
         f"{len(images.added)} added, {len(images.removed)} removed; of those in both "
-        f"{len(changed)} with other objects, {len(comparison.wandered)} in another split.\n"
+        f"{len(changed)} with other objects, {len(comparison.changed_split)} in another split.\n"
         f"- Objects: {old} -> {new}: {total['in_added_images']} on added images, "
         f"{total['in_removed_images']} on removed ones; on images in both {total['added']} added, "
         f"{total['removed']} removed, {total['redrawn']} redrawn, {relabelled} relabelled."
@@ -240,7 +240,7 @@ def _summary(comparison: Comparison) -> str:
 def _is_same(comparison: Comparison) -> bool:
     found = (
         comparison.images.added, comparison.images.removed, comparison.changed(),
-        comparison.class_changes, comparison.wandered, comparison.replaced, comparison.renamed,
+        comparison.class_changes, comparison.changed_split, comparison.replaced, comparison.renamed,
     )  # fmt: skip
     return not any(found) and comparison.old.names == comparison.new.names
 
@@ -321,14 +321,14 @@ def _drops_table(old: DataVersion, new: DataVersion) -> str:
     return _table(("reason", "before", "now", "what it is"), rows)
 
 
-def _picture_lines(comparison: Comparison) -> Iterator[str]:
+def _image_lines(comparison: Comparison) -> Iterator[str]:
     images = comparison.images
     for title, names in (
         ("added", [f"{image.name} ({image.split})" for image in images.added]),
         ("removed", [f"{image.name} ({image.split})" for image in images.removed]),
         (
             "in another split",
-            [f"{p.new.name} ({p.old.split} -> {p.new.split})" for p in comparison.wandered],
+            [f"{p.new.name} ({p.old.split} -> {p.new.split})" for p in comparison.changed_split],
         ),
         (
             "with other objects",

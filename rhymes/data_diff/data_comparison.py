@@ -16,7 +16,7 @@ from rhymes.data_diff.label_changes import LabelChanges, compare_labels
 
 @dataclass(frozen=True, eq=False)
 class ImagePair:
-    """A picture in both versions.
+    """An image in both versions.
 
     Attributes:
         old: In the old version.
@@ -37,14 +37,14 @@ class ImagePair:
         return self.old.source != self.new.source
 
     @property
-    def has_wandered(self) -> bool:
+    def has_changed_split(self) -> bool:
         """Whether it is in another split."""
         return self.old.split != self.new.split
 
 
 @dataclass(frozen=True, eq=False)
 class ImagePairing:
-    """Which pictures are in both versions, and which in one.
+    """Which images are in both versions, and which in one.
 
     Attributes:
         pairs: In both, in the order of the new version.
@@ -73,14 +73,14 @@ _KEYS: tuple[Callable[[ImageLabels], Hashable], ...] = (_identity, _content, _so
 
 
 def pair_images(old: Sequence[ImageLabels], new: Sequence[ImageLabels]) -> ImagePairing:
-    """Find the pictures of the old version in the new one.
+    """Find the images of the old version in the new one.
 
-    A picture is the same by its bytes and its name in the export, else by its bytes (it was
+    An image is the same by its bytes and its name in the export, else by its bytes (it was
     renamed), else by its name (it was replaced). Several of the same bytes are paired in order.
 
     Args:
-        old: All pictures of the old version.
-        new: All pictures of the new one.
+        old: All images of the old version.
+        new: All images of the new one.
     """
     partners: dict[int, ImageLabels] = {}
     left, right = list(enumerate(old)), list(enumerate(new))
@@ -110,10 +110,10 @@ class ClassCounts:
     Attributes:
         old: Split -> objects in the old version.
         new: Split -> objects in the new one.
-        in_removed_images: Objects that went with their pictures.
-        in_added_images: Objects that came with new pictures.
-        removed: Objects that were taken out of pictures of both versions.
-        added: Objects that were put into such pictures.
+        in_removed_images: Objects that went with their images.
+        in_added_images: Objects that came with new images.
+        removed: Objects that were taken out of images of both versions.
+        added: Objects that were put into such images.
         redrawn: Objects there with another box or outline.
         relabelled_from: Objects there that had this class and have another.
         relabelled_to: Objects there that had another class and have this one.
@@ -138,7 +138,7 @@ def count_classes(
     Args:
         old: The old version; a renamed class has its new name already.
         new: The new one.
-        images: Which pictures are the same.
+        images: Which images are the same.
         totals: The changes of all pairs of `images` together.
     """
     sides = [_count_objects(version.names, version.images) for version in (old, new)]
@@ -183,7 +183,7 @@ class ClassChange(NamedTuple):
     Attributes:
         old: Its name.
         new: The classes that its objects have now.
-        objects: How many, in pictures of both versions.
+        objects: How many, in images of both versions.
         is_rename: Whether the new name is new, and nothing else became it.
     """
 
@@ -207,7 +207,7 @@ class Comparison:
     Attributes:
         old: All of the old version.
         new: All of the new one.
-        images: Which pictures are the same.
+        images: Which images are the same.
         labels: For each pair of `images` how its objects changed; a renamed class goes by its new
             name in both versions.
         classes: By name, those of the new version first, each in the order of its ids.
@@ -224,18 +224,18 @@ class Comparison:
     relabelled: Mapping[tuple[str, str], Relabelling]
 
     @property
-    def wandered(self) -> list[ImagePair]:
-        """Pictures that are in another split than before."""
-        return [pair for pair in self.images.pairs if pair.has_wandered]
+    def changed_split(self) -> list[ImagePair]:
+        """Images that are in another split than before."""
+        return [pair for pair in self.images.pairs if pair.has_changed_split]
 
     @property
     def replaced(self) -> list[ImagePair]:
-        """Pictures of other bytes under the same name."""
+        """Images of other bytes under the same name."""
         return [pair for pair in self.images.pairs if pair.is_replaced]
 
     @property
     def renamed(self) -> list[ImagePair]:
-        """Pictures of the same bytes under another name."""
+        """Images of the same bytes under another name."""
         return [pair for pair in self.images.pairs if pair.is_renamed]
 
     @property
@@ -256,7 +256,7 @@ class Comparison:
         return {name: pair for name, pair in ids.items() if pair[0] != pair[1]}
 
     def changed(self) -> list[tuple[ImagePair, LabelChanges]]:
-        """Pictures of which an object changed by more than a class change."""
+        """Images of which an object changed by more than a class change."""
         found = []
         for pair, labels in zip(self.images.pairs, self.labels, strict=True):
             relabelled = any(classes in self.relabelled for classes in labels.relabelled)
@@ -346,7 +346,7 @@ def _count_relabelled(
 
 def split_counts(comparison: Comparison) -> dict[str, dict[str, Any]]:
     """For each split its images: before, removed, gone elsewhere, come from there, added, after."""
-    wandered = Counter((pair.old.split, pair.new.split) for pair in comparison.wandered)
+    changed_split = Counter((pair.old.split, pair.new.split) for pair in comparison.changed_split)
     sides = [
         Counter(image.split for image in images)
         for images in (
@@ -360,8 +360,12 @@ def split_counts(comparison: Comparison) -> dict[str, dict[str, Any]]:
         split: {
             "old": sides[0][split],
             "removed": sides[1][split],
-            "to_other_splits": sum(n for (before, _), n in wandered.items() if before == split),
-            "from_other_splits": sum(n for (_, after), n in wandered.items() if after == split),
+            "to_other_splits": sum(
+                n for (before, _), n in changed_split.items() if before == split
+            ),
+            "from_other_splits": sum(
+                n for (_, after), n in changed_split.items() if after == split
+            ),
             "added": sides[2][split],
             "new": sides[3][split],
         }

@@ -47,7 +47,7 @@ class ImageLabels:
 
     @property
     def name(self) -> str:
-        """What a person calls the picture."""
+        """What a person calls the image."""
         return image_to_name({"source": self.source, "file_name": self.file_name})
 
 

@@ -1,4 +1,4 @@
-"""One picture in two data versions -> which objects were added, removed, redrawn, relabelled."""
+"""One image in two data versions -> which objects were added, removed, redrawn, relabelled."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from rhymes.data_diff.image_labels import ImageLabels
 
-# The same object in a picture of another size: rounding to pixels moves its edges a little.
+# The same object in an image of another size: rounding to pixels moves its edges a little.
 _SAME_IN_ANOTHER_SIZE = 0.9
 
 
 @dataclass(frozen=True)
 class LabelChanges:
-    """How the objects of a picture changed; classes are named.
+    """How the objects of an image changed; classes are named.
 
     Attributes:
         added: Class -> objects that have no partner in the old version.
@@ -48,11 +48,11 @@ def compare_labels(
 
     Objects at the very same place belong together first, those of the same class before others;
     what is left is matched as detections are (`rhymes.detections.matching`): IoU of the boxes from
-    0.5, within classes, then across them. A picture that came back in another size is compared as
+    0.5, within classes, then across them. An image that came back in another size is compared as
     if it had been scaled.
 
     Args:
-        old: The picture in the old version.
+        old: The image in the old version.
         new: The same in the new one.
         old_names: Class names of the old version by id.
         new_names: Those of the new one.

@@ -1,4 +1,4 @@
-"""What a detector found in one picture: the one result type from the server to page and report.
+"""What a detector found in one image: the one result type from the server to page and report.
 
 A detector's outputs have the names, shapes and coordinates of TensorFlow Object Detection API's
 exported models; COCO's results format is that of https://cocodataset.org/#format-results.
@@ -29,12 +29,12 @@ COUNT, MASKS = "num_detections", "detection_masks"
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Objects found in one picture, the surest first.
+    """Objects found in one image, the best first.
 
     Attributes:
-        width: Of the upright picture, in pixels.
-        height: Of the upright picture, in pixels.
-        boxes: float32 [n, 4]: xmin, ymin, xmax, ymax in pixels of the upright picture, inside it
+        width: Of the upright image, in pixels.
+        height: Of the upright image, in pixels.
+        boxes: float32 [n, 4]: xmin, ymin, xmax, ymax in pixels of the upright image, inside it
             and of positive size.
         scores: float32 [n], 0 to 1, descending.
         class_ids: int32 [n], from 1, as the label map has them.
@@ -56,7 +56,7 @@ class Detections:
         if self.masks is not None and len(self.masks) != n:
             raise ValueError(f"masks: expected {n}, one for each box, got {len(self.masks)}")
         if self.width < 1 or self.height < 1:
-            raise ValueError(f"expected a picture of pixels, got {self.width} x {self.height}")
+            raise ValueError(f"expected an image of pixels, got {self.width} x {self.height}")
         if n:
             self._check_values()
 
@@ -64,7 +64,7 @@ class Detections:
         xmin, ymin, xmax, ymax = self.boxes.T
         inside = (xmin >= 0) & (ymin >= 0) & (xmax <= self.width) & (ymax <= self.height)
         for wrong, rule in (
-            (~(inside & (xmin < xmax) & (ymin < ymax)), "boxes of positive size in the picture"),
+            (~(inside & (xmin < xmax) & (ymin < ymax)), "boxes of positive size in the image"),
             (~((self.scores >= 0) & (self.scores <= 1)), "scores of 0 to 1"),
             (np.append(np.diff(self.scores) > 0, False), "descending scores"),
             (self.class_ids < 1, "class ids from 1"),
@@ -84,7 +84,7 @@ class Detections:
         return self.select(np.flatnonzero(self.scores >= np.float32(score)))
 
     def select(self, indices: ArrayLike) -> Detections:
-        """Those at these places, in ascending order (so that the surest stay first)."""
+        """Those at these places, in ascending order (so that the best stay first)."""
         chosen = np.sort(np.asarray(indices, dtype=np.intp))
         masks = None if self.masks is None else tuple(self.masks[i] for i in chosen)
         return Detections(
@@ -97,7 +97,7 @@ class Detections:
         )
 
     def dense_mask(self, index: int) -> NDArray[np.bool_]:
-        """One object's mask over the whole picture, bool [height, width]; made when asked for."""
+        """One object's mask over the whole image, bool [height, width]; made when asked for."""
         if self.masks is None:
             raise ValueError("these detections have no masks")
         return crop_to_dense(self.masks[index], self.width, self.height)
@@ -116,26 +116,26 @@ def _check_array(name: str, array: object, dtype: type, shape: tuple[int, ...]) 
 def outputs_to_detections(
     outputs: Mapping[str, NDArray[Any]], index: int, width: int, height: int
 ) -> Detections:
-    """Take one picture of a batch out of a detector's outputs.
+    """Take one image of a batch out of a detector's outputs.
 
-    Boxes are clipped to the picture; those with nothing left in it, and the padding behind
+    Boxes are clipped to the image; those with nothing left in it, and the padding behind
     `num_detections`, are left out. A mask belongs to the box as it was before.
 
     Args:
-        outputs: `detection_boxes` [N, K, 4] (ymin, xmin, ymax, xmax as fractions of the picture),
+        outputs: `detection_boxes` [N, K, 4] (ymin, xmin, ymax, xmax as fractions of the image),
             `detection_scores` [N, K], `detection_classes` [N, K], `num_detections` [N], and
             perhaps `detection_masks` [N, K, h, w] (probabilities inside the box).
-        index: The picture's place in the batch.
-        width: Of the upright picture, in pixels.
-        height: Of the upright picture, in pixels.
+        index: The image's place in the batch.
+        width: Of the upright image, in pixels.
+        height: Of the upright image, in pixels.
 
     Raises:
         InputError: an output is missing, has another shape, or holds NaN or infinity.
     """
     n = int(_output(outputs, COUNT)[index])
-    scores = _one_picture(outputs, SCORES, index, (n,))
-    classes = _one_picture(outputs, CLASSES, index, (n,))
-    fractions = _one_picture(outputs, BOXES, index, (n, 4))
+    scores = _one_image(outputs, SCORES, index, (n,))
+    classes = _one_image(outputs, CLASSES, index, (n,))
+    fractions = _one_image(outputs, BOXES, index, (n, 4))
     unclipped = fractions[:, [1, 0, 3, 2]] * np.array([width, height] * 2, np.float32)
     clipped = np.clip(unclipped, 0, np.array([width, height] * 2, np.float32))
     visible = (clipped[:, 0] < clipped[:, 2]) & (clipped[:, 1] < clipped[:, 3])
@@ -143,7 +143,7 @@ def outputs_to_detections(
     order = order[visible[order]]
     masks = None
     if MASKS in outputs:
-        grids = _one_picture(outputs, MASKS, index, (n, *outputs[MASKS].shape[-2:]))
+        grids = _one_image(outputs, MASKS, index, (n, *outputs[MASKS].shape[-2:]))
         masks = tuple(probabilities_to_crop(grids[i], unclipped[i], width, height) for i in order)
     class_ids = np.rint(classes[order]).astype(np.int32)
     return Detections(width, height, clipped[order], scores[order], class_ids, masks)
@@ -155,14 +155,14 @@ def _output(outputs: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
     return outputs[name]
 
 
-def _one_picture(
+def _one_image(
     outputs: Mapping[str, NDArray[Any]], name: str, index: int, shape: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    """One picture's values of an output, without the padding; checked for shape and NaN."""
+    """One image's values of an output, without the padding; checked for shape and NaN."""
     values = np.asarray(_output(outputs, name)[index], np.float32)[: shape[0]]
     if values.shape != shape:
         raise InputError(
-            f"the model's {name}: expected {list(shape)} for a picture with {shape[0]} detections, "
+            f"the model's {name}: expected {list(shape)} for an image with {shape[0]} detections, "
             f"got {list(values.shape)}"
         )
     if not np.isfinite(values).all():
@@ -174,7 +174,7 @@ def _one_picture(
 
 
 def detections_to_coco(detections: Detections, image_id: int) -> list[dict[str, Any]]:
-    """Make COCO results of one picture: bbox is [x, y, width, height], masks are RLE.
+    """Make COCO results of one image: bbox is [x, y, width, height], masks are RLE.
 
     Boxes are rounded to 1/10000 of a pixel; a score is the shortest decimal that gives the same
     float32 again, so that what is computed from a saved file is what was computed from the model.
@@ -199,17 +199,17 @@ def detections_to_coco(detections: Detections, image_id: int) -> list[dict[str, 
 def results_to_detections(
     results: Sequence[Mapping[str, Any]], width: int, height: int
 ) -> Detections:
-    """Read one picture's COCO results; the other way of `detections_to_coco`.
+    """Read one image's COCO results; the other way of `detections_to_coco`.
 
     They have masks where every result has one.
 
     Args:
-        results: Of one picture, in any order.
-        width: Of the upright picture, in pixels.
-        height: Of the upright picture, in pixels.
+        results: Of one image, in any order.
+        width: Of the upright image, in pixels.
+        height: Of the upright image, in pixels.
 
     Raises:
-        InputError: a result is not one, or does not fit the picture.
+        InputError: a result is not one, or does not fit the image.
     """
     try:
         ordered = sorted(results, key=lambda result: -float(result["score"]))
@@ -225,13 +225,13 @@ def results_to_detections(
             masks,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"not COCO results of a picture of {width} x {height}: {error}") from None
+        raise InputError(f"not COCO results of an image of {width} x {height}: {error}") from None
 
 
 def _bboxes_to_corners(
     bboxes: Sequence[Sequence[float]], width: int, height: int
 ) -> NDArray[np.float32]:
-    """COCO's x, y, width, height -> xmin, ymin, xmax, ymax in the picture."""
+    """COCO's x, y, width, height -> xmin, ymin, xmax, ymax in the image."""
     sides = np.array(bboxes, np.float64).reshape(-1, 4)
     corners = np.concatenate([sides[:, :2], sides[:, :2] + sides[:, 2:]], axis=1)
     inside: NDArray[np.float32] = np.clip(corners, 0, [width, height] * 2).astype(np.float32)
@@ -241,7 +241,7 @@ def _bboxes_to_corners(
 def annotations_to_detections(
     annotations: Sequence[Mapping[str, Any]], width: int, height: int
 ) -> Detections:
-    """Make detections of one picture's COCO annotations (its truth), each with score 1.
+    """Make detections of one image's COCO annotations (its ground truth), each with score 1.
 
     They have masks where every annotation has polygons.
     """

@@ -1,6 +1,6 @@
-"""Detections drawn over their picture, for reports and the page.
+"""Detections drawn over their image, for reports and the page.
 
-A picture is first brought to a size at which lines and text can be read and then drawn on, so that
+An image is first brought to a size at which lines and text can be read and then drawn on, so that
 200 pixels look like 12 megapixels. The same input gives the same bytes.
 """
 
@@ -33,11 +33,11 @@ Layer = Literal["boxes", "masks", "labels"]
 
 ALL_LAYERS: frozenset[Layer] = frozenset(get_args(Layer))
 
-_SHORTEST, _LONGEST = 720, 1280  # pixels of a drawn picture's longer side
+_MIN_LENGTH, _MAX_LENGTH = 720, 1280  # pixels of a drawn image's longer side
 _MASK_OPACITY = 0.4
 _FAINT = 0.5  # of what is faded
 _THIN, _THICK = 2, 4  # pixels of an outline
-_LONGEST_NAME = 32  # characters
+_MAX_NAME_LENGTH = 32  # characters
 _TEXT, _CAPTION = 14, 18  # pixels
 _INK, _PAPER = (32, 33, 36), (255, 255, 255)
 
@@ -81,15 +81,15 @@ def detections_to_labels(
     for i in range(len(detections)):
         class_id = int(detections.class_ids[i])
         name = class_name(names, class_id)
-        if len(name) > _LONGEST_NAME:
-            name = name[: _LONGEST_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        if len(name) > _MAX_NAME_LENGTH:
+            name = name[: _MAX_NAME_LENGTH - 1] + "\N{HORIZONTAL ELLIPSIS}"
         score = f" {detections.scores[i]:.2f}" if scores else ""
         labels.append(f"{MARK + ' ' if i in marked else ''}{name}{score}")
     return labels
 
 
 def draw_detections(
-    picture: Image.Image,
+    image: Image.Image,
     detections: Detections,
     labels: Sequence[str],
     *,
@@ -97,11 +97,11 @@ def draw_detections(
     highlight: int | None = None,
     faded: Collection[int] = (),
 ) -> Image.Image:
-    """Draw masks (where there are some), boxes and labels over a picture.
+    """Draw masks (where there are some), boxes and labels over an image.
 
     Args:
-        picture: Upright, of the size that the detections name.
-        detections: The objects; the surest are drawn last, on top.
+        image: Upright, of the size that the detections name.
+        detections: The objects; the best are drawn last, on top.
         labels: One for each object. They are moved apart where they would overlap.
         layers: What is drawn of each object.
         highlight: Place of the one object to look at: all others are faded.
@@ -110,21 +110,21 @@ def draw_detections(
     Returns:
         RGB, enlarged or reduced so that the longer side is of 720 to 1280 pixels.
     """
-    if picture.size != (detections.width, detections.height):
+    if image.size != (detections.width, detections.height):
         raise ValueError(
-            f"picture: expected {detections.width} x {detections.height} pixels as its detections "
-            f"say, got {picture.width} x {picture.height}"
+            f"image: expected {detections.width} x {detections.height} pixels as its detections "
+            f"say, got {image.width} x {image.height}"
         )
-    scene = picture_to_scene(picture)
+    scene = image_to_scene(image)
     return draw_on_scene(scene, detections, labels, layers=layers, highlight=highlight, faded=faded)
 
 
-def picture_to_scene(picture: Image.Image) -> Image.Image:
-    """Bring a picture to the size that is drawn on: RGB, the longer side of 720 to 1280 pixels."""
-    longer = max(picture.size)
-    scale = min(max(longer, _SHORTEST), _LONGEST) / longer
-    width, height = (max(1, round(side * scale)) for side in picture.size)
-    return picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+def image_to_scene(image: Image.Image) -> Image.Image:
+    """Bring an image to the size that is drawn on: RGB, the longer side of 720 to 1280 pixels."""
+    longer = max(image.size)
+    scale = min(max(longer, _MIN_LENGTH), _MAX_LENGTH) / longer
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    return image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
 
 
 def draw_on_scene(
@@ -136,7 +136,7 @@ def draw_on_scene(
     highlight: int | None = None,
     faded: Collection[int] = (),
 ) -> Image.Image:
-    """Draw on what `picture_to_scene` made of the detections' picture. See `draw_detections`."""
+    """Draw on what `image_to_scene` made of the detections' image. See `draw_detections`."""
     places = range(len(detections))
     strong = [i for i in places if i not in faded] if highlight is None else [highlight]
     faint = [i for i in places if i not in strong]
@@ -161,7 +161,7 @@ def _draw(
     thickness: int,
 ) -> Image.Image:
     """Draw some objects; boxes around masks are thinner than those that stand alone."""
-    # Last drawn is on top: the surest must not be covered by the others.
+    # Last drawn is on top: the best must not be covered by the others.
     shown = _to_supervision(detections, *scene.size)[::-1]
     colors, text_colors = _palettes(int(detections.class_ids.max()) + 1)
     has_masks = shown.mask is not None and "masks" in layers
@@ -185,7 +185,7 @@ def _draw(
 
 
 def _to_supervision(detections: Detections, width: int, height: int) -> sv.Detections:
-    """Detections as supervision has them, brought to a picture of this size."""
+    """Detections as supervision has them, brought to an image of this size."""
     scale = np.array([width / detections.width, height / detections.height] * 2, np.float32)
     return sv.Detections(
         xyxy=detections.boxes * scale,
@@ -212,7 +212,7 @@ def _compact_mask(detections: Detections, width: int, height: int) -> sv.Compact
 def side_by_side(
     left: Image.Image, right: Image.Image, titles: tuple[str, str], caption: str
 ) -> Image.Image:
-    """Join two pictures of one size under a caption, each with its title.
+    """Join two images of one size under a caption, each with its title.
 
     A text too long for its place is cut.
     """
@@ -223,10 +223,10 @@ def side_by_side(
     font = ImageFont.truetype(str(FONT), _CAPTION)
     middle = line // 2
     _write_line(write, (margin, middle), caption, joined.width - 2 * margin, font)
-    for place, (picture, title) in enumerate(zip((left, right), titles, strict=True)):
+    for place, (image, title) in enumerate(zip((left, right), titles, strict=True)):
         x = margin + place * (left.width + margin)
         _write_line(write, (x, line + middle), title, left.width, font)
-        joined.paste(picture, (x, top))
+        joined.paste(image, (x, top))
     return joined
 
 
@@ -244,8 +244,8 @@ def _write_line(
     write.text(place, cut, fill=_INK, font=font, anchor="lm")
 
 
-def picture_to_png(picture: Image.Image) -> bytes:
-    """Encode a picture as PNG, without time or any other note about it."""
+def image_to_png(image: Image.Image) -> bytes:
+    """Encode an image as PNG, without time or any other note about it."""
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    image.save(buffer, "PNG")
     return buffer.getvalue()

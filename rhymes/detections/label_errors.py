@@ -1,9 +1,9 @@
-"""Likely errors in the labels: where a confident detector contradicts the truth, worst first.
+"""Likely label errors: where a confident detector contradicts the ground truth, worst first.
 
 The kinds are those of ObjectLab (Tkachenko, Thyagarajan and Mueller, 2023, arXiv:2309.00832):
-overlooked, swapped and badly located objects; to them come objects in the truth of which the model
-sees nothing at all. A suspicion is no probability: it puts the places in the order in which they
-are worth a look.
+overlooked, swapped and badly located objects; to them come objects in the ground truth of which the
+model sees nothing at all. A suspicion is no probability: it puts the places in the order in which
+they are worth a look.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from rhymes.common.csv import FORMULA_STARTS
 from rhymes.detections.detections import Detections, annotations_to_detections
 from rhymes.detections.matching import IOU, Matching, box_ious, match_detections
 
-LEAST_SCORE = 0.5
-"""Of a detection that is believed against the truth."""
+MIN_SCORE = 0.5
+"""Of a detection that is believed against the ground truth."""
 
 # Boxes that overlap less do not show the same object.
 _TOUCHING = 0.1
 
 COLUMNS = (
-    "suspicion", "picture", "problem", "label", "model_label", "model_score",
+    "suspicion", "image", "problem", "label", "model_label", "model_score",
     "x", "y", "width", "height", "annotation_id",
 )  # fmt: skip
 
 
 class Problem(StrEnum):
-    """What seems wrong with the truth."""
+    """What seems wrong with the ground truth."""
 
     MISSING = "object without a label"
     SWAPPED = "label of another class"
@@ -47,11 +47,11 @@ class Problem(StrEnum):
 
 @dataclass(frozen=True)
 class LabelError:
-    """A place in the truth that is worth a look.
+    """A place in the ground truth that is worth a look.
 
     Attributes:
-        image_id: Of the picture.
-        picture: Its name, as its users know it.
+        image_id: Of the image.
+        image: Its name, as its users know it.
         problem: What seems wrong.
         annotation_id: Of the label in question; None where one is missing.
         box: x, y, width, height in pixels: of the label, or of the detection where it is missing.
@@ -62,7 +62,7 @@ class LabelError:
     """
 
     image_id: int
-    picture: str
+    image: str
     problem: Problem
     annotation_id: int | None
     box: tuple[float, float, float, float]
@@ -73,8 +73,8 @@ class LabelError:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """A picture with its truth and all that a model found in it, of whatever score."""
+class PredictedImage:
+    """An image with its ground truth and all that a model found in it, of whatever score."""
 
     image: CocoImage
     annotations: Sequence[CocoAnnotation]
@@ -82,22 +82,22 @@ class Judged:
 
 
 def find_label_errors(
-    pictures: Iterable[Judged], *, least_score: float = LEAST_SCORE
+    images: Iterable[PredictedImage], *, min_score: float = MIN_SCORE
 ) -> list[LabelError]:
     """List what the model contradicts, the most suspicious first.
 
     Args:
-        pictures: To judge.
-        least_score: Of a detection that is believed against the truth.
+        images: To judge.
+        min_score: Of a detection that is believed against the ground truth.
     """
     found: Counter[int] = Counter()
     objects: Counter[int] = Counter()
     errors: list[LabelError] = []
-    for judged in pictures:
-        picture = _Picture(judged, least_score)
-        objects.update(picture.truth.class_ids.tolist())
-        found.update(int(picture.truth.class_ids[pair.left]) for pair in picture.matching.same)
-        errors += picture.errors()
+    for judged in images:
+        image = _MatchedImage(judged, min_score)
+        objects.update(image.ground_truth.class_ids.tolist())
+        found.update(int(image.ground_truth.class_ids[pair.left]) for pair in image.matching.same)
+        errors += image.errors()
     # A class that the model hardly ever finds proves nothing by not being found.
     recalls = {class_id: found[class_id] / count for class_id, count in objects.items()}
     weighed = (
@@ -109,17 +109,19 @@ def find_label_errors(
     return sorted(weighed, key=lambda error: -error.suspicion)
 
 
-class _Picture:
-    """One picture, matched with all detections, and with those that are believed."""
+class _MatchedImage:
+    """One image, matched with all detections, and with those that are believed."""
 
-    def __init__(self, judged: Judged, least_score: float) -> None:
+    def __init__(self, judged: PredictedImage, min_score: float) -> None:
         self._judged = judged
         image = judged.image
-        self.truth = annotations_to_detections(judged.annotations, image["width"], image["height"])
+        self.ground_truth = annotations_to_detections(
+            judged.annotations, image["width"], image["height"]
+        )
         self._all = judged.detections
-        self._ious = box_ious(self.truth, self._all)
-        self.matching = match_detections(self.truth, self._all)
-        self._believed: Matching = match_detections(self.truth, self._all.above(least_score))
+        self._ious = box_ious(self.ground_truth, self._all)
+        self.matching = match_detections(self.ground_truth, self._all)
+        self._believed: Matching = match_detections(self.ground_truth, self._all.above(min_score))
 
     def errors(self) -> Iterator[LabelError]:
         yield from self._swapped()
@@ -132,10 +134,14 @@ class _Picture:
             # What the model itself says for the label's own class at that place.
             own = self._own_score(pair.left)
             if own < score:
-                yield self._of_truth(Problem.SWAPPED, pair.left, pair.right, score * (1 - own))
+                yield self._of_ground_truth(
+                    Problem.SWAPPED, pair.left, pair.right, score * (1 - own)
+                )
 
     def _own_score(self, place: int) -> float:
-        is_own = (self._all.class_ids == self.truth.class_ids[place]) & (self._ious[place] >= IOU)
+        is_own = (self._all.class_ids == self.ground_truth.class_ids[place]) & (
+            self._ious[place] >= IOU
+        )
         return float(self._all.scores[is_own].max(initial=0))
 
     def _without_label(self) -> Iterator[LabelError]:
@@ -147,8 +153,8 @@ class _Picture:
                 continue
             left = int(np.argmax(ious))
             is_free = left in self._believed.left_only
-            if is_free and self.truth.class_ids[left] == self._all.class_ids[right]:
-                yield self._of_truth(
+            if is_free and self.ground_truth.class_ids[left] == self._all.class_ids[right]:
+                yield self._of_ground_truth(
                     Problem.MISPLACED, left, right, score * (1 - float(ious[left]))
                 )
             elif ious[left] < IOU:
@@ -156,11 +162,11 @@ class _Picture:
             # Else it is one more box on an object that has its label.
 
     def _unseen(self) -> Iterator[LabelError]:
-        for left in range(len(self.truth)):
+        for left in range(len(self.ground_truth)):
             if self._ious[left].max(initial=0) < _TOUCHING:
-                yield self._of_truth(Problem.UNSEEN, left, None, 0.0)
+                yield self._of_ground_truth(Problem.UNSEEN, left, None, 0.0)
 
-    def _of_truth(
+    def _of_ground_truth(
         self, problem: Problem, left: int, right: int | None, suspicion: float
     ) -> LabelError:
         annotation = self._judged.annotations[left]
@@ -211,7 +217,7 @@ def label_errors_to_csv(errors: Iterable[LabelError], names: Mapping[int, str]) 
 def _error_to_row(error: LabelError, names: Mapping[int, str]) -> list[Any]:
     return [
         f"{error.suspicion:.3f}",
-        _no_formula(error.picture),
+        _no_formula(error.image),
         str(error.problem),
         "" if error.label is None else _no_formula(class_name(names, error.label)),
         "" if error.model_label is None else _no_formula(class_name(names, error.model_label)),

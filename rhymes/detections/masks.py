@@ -1,15 +1,15 @@
 """Masks of single objects: crops with an offset, and what is made of them.
 
 A detector gives each mask as a small grid of probabilities inside its box. Pasting each into a
-picture of its own is what makes masks slow: 100 objects in 12 megapixels would be 1.2 GB. Here
-nothing larger than an object's own crop is ever made: COCO's RLE for the whole picture and
+image of its own is what makes masks slow: 100 objects in 12 megapixels would be 1.2 GB. Here
+nothing larger than an object's own crop is ever made: COCO's RLE for the whole image and
 polygons both come from the crop.
 
 Coordinates are continuous pixels: pixel (column x, row y) covers [x, x+1] x [y, y+1], its centre
 is (x + 0.5, y + 0.5). So a box is as wide as xmax - xmin.
 
 COCO's compressed RLE is checked before it is given to pycocotools or hotcoco. Their C code trusts
-it: counts that run past the picture write past their memory. The format is that of cocoapi's
+it: counts that run past the image write past their memory. The format is that of cocoapi's
 `rleFrString` (common/maskApi.c): a count is one or more characters from '0' on, of each five bits,
 the lowest first, 0x20 saying that more follow, 0x10 of the last one the sign; from the fourth count
 on what is written is the difference to the count before the last.
@@ -32,7 +32,7 @@ _LOWEST, _MORE, _SIGN, _BITS = 48, 0x20, 0x10, 5
 
 
 def check_rle(counts: str, width: int, height: int) -> None:
-    """Make sure that the runs are those of a picture of this size.
+    """Make sure that the runs are those of an image of this size.
 
     Raises:
         ValueError: saying what is wrong.
@@ -67,11 +67,11 @@ _FINEST, _COARSEST = 0.4, 1.0
 
 @dataclass(frozen=True, eq=False)
 class MaskCrop:
-    """One object's mask, cut out of its picture.
+    """One object's mask, cut out of its image.
 
     Attributes:
-        x: Column of the picture at which the crop begins.
-        y: Row of the picture at which the crop begins.
+        x: Column of the image at which the crop begins.
+        y: Row of the image at which the crop begins.
         pixels: bool [height, width], True where the object is; may have no pixel at all.
     """
 
@@ -97,7 +97,7 @@ class MaskCrop:
 def probabilities_to_crop(
     probabilities: NDArray[np.float32], box: Sequence[float], width: int, height: int
 ) -> MaskCrop:
-    """Resize a mask that fills its box to the picture's pixels and cut it at 0.5.
+    """Resize a mask that fills its box to the image's pixels and cut it at 0.5.
 
     The grid's cells tile the box, so cell (i, j) has its centre at half a cell from its edges.
     Probabilities are interpolated bilinearly between those centres, at the centres of the pixels;
@@ -106,9 +106,9 @@ def probabilities_to_crop(
 
     Args:
         probabilities: float [h, w], the box stretched over h x w cells.
-        box: xmin, ymin, xmax, ymax in pixels, before clipping: it may leave the picture.
-        width: Of the picture, in pixels.
-        height: Of the picture, in pixels.
+        box: xmin, ymin, xmax, ymax in pixels, before clipping: it may leave the image.
+        width: Of the image, in pixels.
+        height: Of the image, in pixels.
     """
     xmin, ymin, xmax, ymax = (float(edge) for edge in box)
     x, columns = _pixels_between(xmin, xmax, width)
@@ -140,7 +140,7 @@ def _pixels_between(low: float, high: float, size: int) -> tuple[int, int]:
 
 
 def crop_to_dense(crop: MaskCrop, width: int, height: int) -> NDArray[np.bool_]:
-    """Paste a crop into an empty picture: bool [height, width]."""
+    """Paste a crop into an empty image: bool [height, width]."""
     dense = np.zeros((height, width), np.bool_)
     rows, columns = crop.pixels.shape
     dense[crop.y : crop.y + rows, crop.x : crop.x + columns] = crop.pixels
@@ -148,7 +148,7 @@ def crop_to_dense(crop: MaskCrop, width: int, height: int) -> NDArray[np.bool_]:
 
 
 def crop_to_rle(crop: MaskCrop, width: int, height: int) -> dict[str, Any]:
-    """Encode a crop as COCO's compressed RLE of the whole picture.
+    """Encode a crop as COCO's compressed RLE of the whole image.
 
     COCO counts pixels column by column, background first. Within a column a run begins or ends
     where a pixel differs from the one above it, so these places alone are looked for.
@@ -163,7 +163,7 @@ def crop_to_rle(crop: MaskCrop, width: int, height: int) -> dict[str, Any]:
     edge_rows, edge_columns = np.divmod(np.flatnonzero(framed[1:] != framed[:-1]), max(columns, 1))
     edges = np.sort((edge_columns + crop.x) * height + edge_rows + crop.y)
     # A run to the bottom of one column that goes on at the top of the next has no edge there,
-    # nor has one that ends with the picture.
+    # nor has one that ends with the image.
     same = np.flatnonzero(edges[1:] == edges[:-1])
     edges = np.delete(edges, np.concatenate([same, same + 1]))
     edges = edges[edges < width * height]
@@ -173,7 +173,7 @@ def crop_to_rle(crop: MaskCrop, width: int, height: int) -> dict[str, Any]:
 
 
 def rle_to_crop(rle: Mapping[str, Any]) -> MaskCrop:
-    """Decode COCO's compressed RLE of a whole picture; the other way of `crop_to_rle`.
+    """Decode COCO's compressed RLE of a whole image; the other way of `crop_to_rle`.
 
     Raises:
         InputError: it is no such RLE.
@@ -193,15 +193,15 @@ def polygons_to_crop(polygons: Sequence[Sequence[float]], width: int, height: in
 
     Args:
         polygons: [[x1, y1, x2, y2, ...], ...] in pixels.
-        width: Of the picture, in pixels.
-        height: Of the picture, in pixels.
+        width: Of the image, in pixels.
+        height: Of the image, in pixels.
     """
     points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in polygons])
     x, y = (max(int(np.floor(low)) - 1, 0) for low in points.min(axis=0))
     columns = min(int(np.ceil(points[:, 0].max())) + 1, width) - x
     rows = min(int(np.ceil(points[:, 1].max())) + 1, height) - y
     if columns <= 0 or rows <= 0:
-        raise InputError(f"polygon lies outside its picture of {width} x {height} pixels")
+        raise InputError(f"polygon lies outside its image of {width} x {height} pixels")
     moved = [(np.reshape(polygon, (-1, 2)) - (x, y)).ravel().tolist() for polygon in polygons]
     encoded = coco_masks.merge(coco_masks.frPyObjects(moved, rows, columns))
     return MaskCrop(x, y, coco_masks.decode(encoded).astype(np.bool_))

@@ -1,6 +1,6 @@
-"""Two sets of objects in one picture -> which are the same: truth and detections, or two models.
+"""Objects of two sides of an image paired: ground truth and detections, or two models.
 
-Objects are paired by their boxes, first within classes as COCO's evaluation does (the surest of the
+Objects are paired by their boxes, first within classes as COCO's evaluation does (the best of the
 right side chooses first, the greatest IoU among those still free; cocoapi, `COCOeval.evaluateImg`),
 then, of what is left, across classes: an apple taken for a pear is one disagreement, not two.
 """
@@ -74,26 +74,26 @@ def _ious(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def match_detections(left: Detections, right: Detections, *, iou: float = IOU) -> Matching:
-    """Pair the objects of two sides of one picture.
+    """Pair the objects of two sides of one image.
 
     Args:
-        left: Truth, or one model's detections.
-        right: Detections, the surest first.
+        left: Ground truth, or one model's detections.
+        right: Detections, the best first.
         iou: Least IoU of a pair.
 
     Raises:
-        ValueError: the sides are of pictures of different sizes.
+        ValueError: the sides are of images of different sizes.
     """
     if (left.width, left.height) != (right.width, right.height):
         raise ValueError(
-            f"expected one picture on both sides, got {left.width} x {left.height} and "
+            f"expected one image on both sides, got {left.width} x {left.height} and "
             f"{right.width} x {right.height} pixels"
         )
     return match_boxes((left.boxes, left.class_ids), (right.boxes, right.class_ids), iou=iou)
 
 
 def match_boxes(left: Boxes, right: Boxes, *, iou: float = IOU) -> Matching:
-    """Pair boxes of one picture as `match_detections` does.
+    """Pair boxes of one image as `match_detections` does.
 
     Args:
         left: xmin, ymin, xmax, ymax of each: float [n, 4]; and its class: int [n].

@@ -2,7 +2,7 @@
 
 Model Garden's stock configurations are made for COCO on accelerators. What is changed here was
 measured on small data and two CPU cores: narrow, separable heads; batch norm that follows within
-a few hundred steps; few proposals; the `batched` NMS, which serves a picture several times faster
+a few hundred steps; few proposals; the `batched` NMS, which serves an image several times faster
 than the default.
 """
 
@@ -32,7 +32,7 @@ _BACKBONES: dict[str, dict[str, Any]] = {
 }
 _MIN_LEVEL, _MAX_LEVEL = 3, 6
 _WARMUP_STEPS = 50
-_LEAST_INSTANCES = 100
+_MIN_INSTANCES = 100
 
 
 def build_experiment(
@@ -43,11 +43,11 @@ def build_experiment(
     Args:
         params: the section `train` of params.yaml.
         model: the architecture (`params.model`, with `auto` decided).
-        facts: what the data says; sizes of the classifier and of the truth follow it.
+        facts: what the data says; sizes of the classifier and of the ground truth follow it.
     """
     config = exp_factory.get_exp_config(_BASES[model])
     # Model Garden silently cuts what an image holds beyond max_num_instances.
-    instances = max(_LEAST_INSTANCES, facts.most_objects)
+    instances = max(_MIN_INSTANCES, facts.most_objects)
     overrides = {
         "runtime": {"mixed_precision_dtype": "float32", "distribution_strategy": params.strategy},
         "task": {

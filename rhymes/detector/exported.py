@@ -26,7 +26,7 @@ class EagerDetector:
     """The network of a checkpoint, by the names of the signatures that it is exported with.
 
     Attributes:
-        score_threshold: what the network is less sure of than this it drops.
+        score_threshold: detections of a lower score are dropped.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,7 +47,7 @@ class EagerDetector:
     def call(
         self, inputs: Sequence[bytes] | NDArray[Any], signature: str = "serving_default"
     ) -> dict[str, NDArray[np.float32]]:
-        """Run the network on pictures, as `rhymes.detector.exported.ExportedDetector.call` does."""
+        """Run the network on images, as `rhymes.detector.exported.ExportedDetector.call` does."""
         outputs = self._signatures[signature](tf.constant(inputs))
         return {name: output.numpy() for name, output in outputs.items()}
 
@@ -76,23 +76,23 @@ class ExportedDetector:
         self.has_masks = MASKS in self._detect.structured_outputs
 
     def detect(self, encoded: bytes, width: int, height: int) -> Detections:
-        """Find objects in one picture.
+        """Find objects in one image.
 
         Args:
             encoded: An upright JPEG or PNG.
-            width: Of the picture, in pixels.
-            height: Of the picture, in pixels.
+            width: Of the image, in pixels.
+            height: Of the image, in pixels.
         """
         return outputs_to_detections(self.call([encoded]), 0, width, height)
 
     def call(
         self, inputs: Sequence[bytes] | NDArray[Any], signature: str = "serving_default"
     ) -> dict[str, NDArray[np.float32]]:
-        """Run the model on pictures; see `rhymes.detections.detections` for the outputs.
+        """Run the model on images; see `rhymes.detections.detections` for the outputs.
 
         Args:
             inputs: What the signature takes (`rhymes.detector.exporting`): by default encoded
-                pictures.
+                images.
             signature: Its name.
         """
         run = _signature(self._model, signature, self.folder)

@@ -51,7 +51,7 @@ class _Signatures(tf.Module):
 def export_saved_model(inference: Inference, info: Mapping[str, Any], folder: Path) -> None:
     """Write a SavedModel with its warm-up file and manifest into the empty `folder`.
 
-    Signatures: `serving_default` (encoded pictures, string [N]), `image_tensor` (uint8
+    Signatures: `serving_default` (encoded images, string [N]), `image_tensor` (uint8
     [N, H, W, 3]), `tf_example` (string [N]), all with the input key `inputs` and the outputs of
     `rhymes.detector.inference`; `model_info` (no input) returns `info` as one JSON string.
     """

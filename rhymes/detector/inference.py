@@ -1,8 +1,8 @@
-"""A trained model as it is served: pictures in, the TF Object Detection API's outputs out.
+"""A trained model as it is served: images in, the TF Object Detection API's outputs out.
 
 The same functions validate during training and are exported, so what is measured is what is
-served. Outputs, for N pictures and K detections at most, all float32:
-    detection_boxes [N, K, 4]: ymin, xmin, ymax, xmax as fractions of the picture's sides.
+served. Outputs, for N images and K detections at most, all float32:
+    detection_boxes [N, K, 4]: ymin, xmin, ymax, xmax as fractions of the image's sides.
     detection_scores [N, K]: descending.
     detection_classes [N, K]: ids from 1.
     num_detections [N]: how many of the K are detections; the rest is padding.
@@ -29,11 +29,11 @@ Detect = Callable[[tf.Tensor, tf.Tensor], Outputs]
 
 
 class Inference:
-    """Pictures -> outputs, in each form in which pictures come.
+    """Images -> outputs, in each form in which images come.
 
     Args:
         input_size: height and width of the network's input, pixels.
-        detect: preprocessed pictures float32 [N, S, S, 3] and their image_info float32 [N, 4, 2]
+        detect: preprocessed images float32 [N, S, S, 3] and their image_info float32 [N, 4, 2]
             -> outputs (see the module).
     """
 
@@ -42,11 +42,11 @@ class Inference:
         self.detect = detect
 
     def detect_encoded(self, inputs: tf.Tensor) -> Outputs:
-        """Detect in encoded pictures, string [N]: JPEG, PNG, BMP, GIF or WebP, of any sizes."""
+        """Detect in encoded images, string [N]: JPEG, PNG, BMP, GIF or WebP, of any sizes."""
         return self._detect_each(lambda data: self.preprocess(_decode(data)), inputs)
 
     def detect_images(self, inputs: tf.Tensor) -> Outputs:
-        """Detect in decoded pictures, uint8 [N, H, W, 3], RGB."""
+        """Detect in decoded images, uint8 [N, H, W, 3], RGB."""
         return self._detect_each(self.preprocess, inputs)
 
     def detect_examples(self, inputs: tf.Tensor) -> Outputs:
@@ -55,7 +55,7 @@ class Inference:
         return self.detect_encoded(tf.io.parse_example(inputs, feature)["image/encoded"])
 
     def preprocess(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Resize, normalise and pad one picture as the training parser does without augmentation.
+        """Resize, normalise and pad one image as the training parser does without augmentation.
 
         The parser normalises first; here it comes after the resize, on fewer pixels: both are
         linear, so the result differs by rounding alone.
@@ -159,7 +159,7 @@ def _sort_graph(graph: graph_pb2.GraphDef) -> None:
 
 def _to_contract(found: Mapping[str, tf.Tensor], infos: tf.Tensor) -> Outputs:
     """Rename nothing, but scale boxes (Model Garden: pixels of its input) and make all float32."""
-    sides = infos[:, 0:1, :] * infos[:, 2:3, :]  # of the picture within the network's input
+    sides = infos[:, 0:1, :] * infos[:, 2:3, :]  # of the image within the network's input
     outputs = {
         "detection_boxes": tf.clip_by_value(
             found["detection_boxes"] / tf.tile(sides, [1, 1, 2]), 0.0, 1.0
@@ -174,6 +174,6 @@ def _to_contract(found: Mapping[str, tf.Tensor], infos: tf.Tensor) -> Outputs:
 
 
 def _decode(encoded: tf.Tensor) -> tf.Tensor:
-    """Decode one picture (string scalar) to uint8 [h, w, 3]; of an animation the first frame."""
+    """Decode one image (string scalar) to uint8 [h, w, 3]; of an animation the first frame."""
     image = tf.image.decode_image(encoded, channels=3, expand_animations=False)
     return tf.ensure_shape(image, [None, None, 3])

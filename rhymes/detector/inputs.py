@@ -1,8 +1,8 @@
-"""TFRecords -> batches of augmented training pictures, in the same order and form each time.
+"""TFRecords -> batches of augmented training images, in the same order and form each time.
 
 The records are decoded, augmented and labelled by Model Garden's own decoder and parsers. Only
 the order and the randomness are ours: Model Garden's reader lets threads draw from one random
-state, so two runs differ. Here each picture's randomness follows from (seed, its number in the
+state, so two runs differ. Here each image's randomness follows from (seed, its number in the
 stream), so the map runs on all cores and still gives the same bytes.
 """
 
@@ -17,7 +17,7 @@ from official.core import config_definitions
 from official.vision.dataloaders import maskrcnn_input, retinanet_input, tf_example_decoder
 
 from rhymes.common.errors import InputError
-from rhymes.detector.randomness import PICTURES, randomness_from
+from rhymes.detector.randomness import IMAGES, randomness_from
 
 _SHUFFLE_BUFFER = 1024  # records held in memory, encoded
 
@@ -31,7 +31,7 @@ def build_train_dataset(
         config: an experiment of `rhymes.detector.experiment`; `task.train_data` gives batch size,
             seed and augmentation.
         folder: the split's folder of `*.tfrecord` files.
-        first: number of pictures of the stream to leave out (those trained on already).
+        first: number of images of the stream to leave out (those trained on already).
 
     Returns:
         Batches of (images float32 [B, S, S, 3], labels), as the task's `train_step` takes them.
@@ -76,7 +76,7 @@ def _record_parser(
     parse = _parser(config).parse_fn(is_training=True)
 
     def parse_record(number: tf.Tensor, record: tf.Tensor) -> Any:
-        with randomness_from(task.train_data.seed, PICTURES, number):
+        with randomness_from(task.train_data.seed, IMAGES, number):
             return parse(decoder.decode(record))
 
     return parse_record

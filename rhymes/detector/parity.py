@@ -1,4 +1,4 @@
-"""Whether two sides find the same in a picture: detections paired, differences measured.
+"""Whether two sides find the same in an image: detections paired, differences measured.
 
 One network run in two ways (as a frozen graph and eagerly, say) gives the same numbers up to
 rounding. Rounding can let two detections with nearly equal scores change places, and let one whose
@@ -25,15 +25,15 @@ _FINEST = -7
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one side found in one picture.
+class ImageOutputs:
+    """What one side found in one image.
 
     Attributes:
-        boxes: float [n, 4], fractions of the picture's sides.
+        boxes: float [n, 4], fractions of the image's sides.
         scores: float [n].
         classes: float [n].
         masks: n masks, probabilities [h, w] or crops; None where the model gives none.
-        places: how many detections there is room for; what is less sure falls out.
+        places: how many detections there is room for; those of the lowest scores fall out.
     """
 
     boxes: NDArray[np.float32]
@@ -43,27 +43,27 @@ class Found:
     places: int
 
 
-def outputs_to_found(outputs: Mapping[str, NDArray[Any]]) -> Found:
-    """Take the detections out of a model's outputs for one picture, padding left out.
+def outputs_to_found(outputs: Mapping[str, NDArray[Any]]) -> ImageOutputs:
+    """Take the detections out of a model's outputs for one image, padding left out.
 
     Raises:
-        InputError: an output is missing, or there are several pictures.
+        InputError: an output is missing, or there are several images.
     """
     missing = {BOXES, SCORES, CLASSES, COUNT} - set(outputs)
     if missing:
         raise InputError(f"the model gives no {min(missing)}; it gives {', '.join(outputs)}")
     if outputs[COUNT].shape != (1,):
-        raise InputError(f"{COUNT}: expected one picture, got shape {list(outputs[COUNT].shape)}")
+        raise InputError(f"{COUNT}: expected one image, got shape {list(outputs[COUNT].shape)}")
     n = int(outputs[COUNT][0])
     boxes, scores, classes = (outputs[name][0, :n] for name in (BOXES, SCORES, CLASSES))
     masks = outputs[MASKS][0, :n] if MASKS in outputs else None
-    return Found(boxes, scores, classes, masks, outputs[SCORES].shape[1])
+    return ImageOutputs(boxes, scores, classes, masks, outputs[SCORES].shape[1])
 
 
-def detections_to_found(detections: Detections, places: int) -> Found:
+def detections_to_found(detections: Detections, places: int) -> ImageOutputs:
     """Take the detections as a client has them; `places` is the model's."""
     sides = np.array([detections.width, detections.height] * 2, np.float32)
-    return Found(
+    return ImageOutputs(
         detections.boxes / sides,
         detections.scores,
         detections.class_ids.astype(np.float32),
@@ -74,20 +74,20 @@ def detections_to_found(detections: Detections, places: int) -> Found:
 
 @dataclass
 class Parity:
-    """How far two sides are apart, over pictures.
+    """How far two sides are apart, over images.
 
     Attributes:
         tolerance: the largest difference allowed.
-        pictures: how many were compared.
+        images: how many were compared.
         detections: of the expected side.
         moved: detections that stand at another place.
         borderline: detections that only one side has, for their score lies on the edge.
-        differences: output -> the largest difference. Of boxes as fractions of the picture, of
+        differences: output -> the largest difference. Of boxes as fractions of the image, of
             masks as probabilities, of cut masks as the share of pixels that differ.
     """
 
     tolerance: float
-    pictures: int = 0
+    images: int = 0
     detections: int = 0
     moved: int = 0
     borderline: int = 0
@@ -95,7 +95,7 @@ class Parity:
 
     def add(self, other: Parity) -> None:
         """Count another comparison in."""
-        self.pictures += other.pictures
+        self.images += other.images
         self.detections += other.detections
         self.moved += other.moved
         self.borderline += other.borderline
@@ -115,9 +115,9 @@ class Parity:
 
 
 def compare_found(
-    expected: Found, found: Found, tolerance: float, threshold: float = 0.0
+    expected: ImageOutputs, found: ImageOutputs, tolerance: float, threshold: float = 0.0
 ) -> Parity:
-    """Compare what two sides found in one picture.
+    """Compare what two sides found in one image.
 
     Args:
         expected: one side.
@@ -127,7 +127,7 @@ def compare_found(
             alone has is borderline when its score is not above this, or above the least score of
             the other side where that one has no place left, by more than the tolerance.
     """
-    parity = Parity(tolerance, pictures=1, detections=len(expected.scores))
+    parity = Parity(tolerance, images=1, detections=len(expected.scores))
     pairs, moved = _pair(expected, found, tolerance)
     parity.moved = moved
     rows = _left_over(pairs, 0, expected, found, tolerance, threshold)
@@ -152,7 +152,9 @@ def compare_found(
     return parity
 
 
-def _pair(expected: Found, found: Found, tolerance: float) -> tuple[list[tuple[int, int]], int]:
+def _pair(
+    expected: ImageOutputs, found: ImageOutputs, tolerance: float
+) -> tuple[list[tuple[int, int]], int]:
     """Pair detections of one class whose boxes and scores agree; say how many have moved.
 
     Those that agree place by place stay paired, so that none of two equal ones counts as moved.
@@ -176,7 +178,7 @@ def _pair(expected: Found, found: Found, tolerance: float) -> tuple[list[tuple[i
     return pairs, moved
 
 
-def _cost(expected: Found, i: int, found: Found) -> NDArray[np.float64]:
+def _cost(expected: ImageOutputs, i: int, found: ImageOutputs) -> NDArray[np.float64]:
     """How far detection i is from each of the other side's; infinite for another class or NaN."""
     boxes = np.abs(found.boxes.astype(np.float64) - expected.boxes[i]).max(axis=1, initial=0.0)
     scores = np.abs(found.scores.astype(np.float64) - expected.scores[i])
@@ -187,8 +189,8 @@ def _cost(expected: Found, i: int, found: Found) -> NDArray[np.float64]:
 def _left_over(
     pairs: Sequence[tuple[int, int]],
     side: int,
-    own: Found,
-    other: Found,
+    own: ImageOutputs,
+    other: ImageOutputs,
     tolerance: float,
     threshold: float,
 ) -> list[int]:

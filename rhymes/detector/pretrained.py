@@ -155,7 +155,7 @@ def _fold_input_range(backbone: tf_keras.Model) -> None:
 
     With z the new input, the old one is z * scale + shift. The convolution is linear, so the scale
     goes into its kernel, and what the shift adds is taken off the batch norm's moving mean. (At the
-    picture's edge the zero padding now stands for the mean colour instead of mid-grey.)
+    image's edge the zero padding now stands for the mean colour instead of mid-grey.)
     """
     kernel = backbone.trainable_weights[0]
     moving_mean = backbone.non_trainable_weights[0]

@@ -14,8 +14,8 @@ from unittest import mock
 
 import tensorflow as tf
 
-PICTURES, STEPS = 0, 1
-"""Streams: pictures of the training data are numbered, and so are steps; they must not share."""
+IMAGES, STEPS = 0, 1
+"""Streams: images of the training data are numbered, and so are steps; they must not share."""
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def randomness_from(seed: int, stream: int, number: tf.Tensor) -> Iterator[None]
 
     Args:
         seed: of the whole training.
-        stream: `PICTURES` or `STEPS`.
+        stream: `IMAGES` or `STEPS`.
         number: integer scalar, known when the function runs.
     """
     calls = itertools.count((stream << 20) + 1)

@@ -7,7 +7,7 @@ parameters, data or code never go on from it.
 One file holds how far a training has come: a SHA-256, and then the numpy archive (.npz) that it is
 of. In it is all that the next step depends on: weights, the optimizer's variables, the best weights
 so far with their validation, and the figures reported so far. What is random follows from the
-number of the step (`rhymes.detector.randomness`), the next pictures follow from it as well, so a
+number of the step (`rhymes.detector.randomness`), the next images follow from it as well, so a
 training that goes on ends in the same bytes as one that was never killed.
 """
 

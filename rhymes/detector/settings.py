@@ -27,12 +27,12 @@ STRIDE = 64
 
 @section
 class Augmentation:
-    """Random changes of a training picture.
+    """Random changes of a training image.
 
     Attributes:
-        flip: mirror half of the pictures, left to right.
-        scale_min: least factor of the random scale (the picture is padded below 1).
-        scale_max: largest factor of the random scale (the picture is cropped above 1).
+        flip: mirror half of the images, left to right.
+        scale_min: least factor of the random scale (the image is padded below 1).
+        scale_max: largest factor of the random scale (the image is cropped above 1).
     """
 
     flip: bool
@@ -48,9 +48,9 @@ class TrainParams:
         model: the architecture; `auto` is mask_rcnn where every object has a polygon, else
             faster_rcnn.
         backbone: the feature extractor.
-        image_size: side of the square input, pixels; pictures keep their aspect and are padded.
+        image_size: side of the square input, pixels; images keep their aspect and are padded.
         steps: batches to train on.
-        batch_size: pictures a batch, over all devices.
+        batch_size: images a batch, over all devices.
         learning_rate: peak of the cosine schedule (AdamW).
         pretrained: `none`, `imagenet`, or the name, below pretrained/, of a Keras MobileNetV2
             `.h5` file or of a Model Garden checkpoint (its folder, or its `.index` file).
@@ -79,8 +79,8 @@ class DataFacts:
 
     Attributes:
         class_names: in the order of their ids, which begin at 1.
-        train_images: pictures in the train split.
-        most_objects: objects in the fullest picture of all the splits trained or validated on.
+        train_images: images in the train split.
+        most_objects: objects in the fullest image of all the splits trained or validated on.
         objects: objects in these splits.
         polygons: those of them that have a polygon.
         masks: whether the TFRecords hold masks.

@@ -99,31 +99,32 @@ class TrainingReport:
 
 
 def build_validation(
-    truth: Mapping[str, Any], images: Path, masks: bool
+    ground_truth: Mapping[str, Any], images: Path, masks: bool
 ) -> Callable[[Inference, int], Validation | None]:
     """Return a function that measures an inference; None where there is nothing to measure on.
 
     Args:
-        truth: the val split, COCO.
-        images: the folder of its pictures.
+        ground_truth: the val split, COCO.
+        images: the folder of its images.
         masks: rank by mask AP instead of box AP.
     """
     traced: list[Callable[[tf.Tensor], Mapping[str, tf.Tensor]]] = []
 
     def validate(inference: Inference, step: int) -> Validation | None:
-        if not truth["annotations"]:
+        if not ground_truth["annotations"]:
             return None
         if not traced:  # tracing costs seconds; the variables it reads are those of the moment
             spec = tf.TensorSpec([None], tf.string)
             traced.append(tf.function(inference.detect_encoded, input_signature=[spec]))
         results: list[dict[str, Any]] = []
-        for image in truth["images"]:
+        for image in ground_truth["images"]:
             encoded = tf.constant([(images / image["file_name"]).read_bytes()])
             outputs = {name: value.numpy() for name, value in traced[0](encoded).items()}
             detections = outputs_to_detections(outputs, 0, image["width"], image["height"])
             results += detections_to_coco(detections, image["id"])
         metrics = summaries_to_metrics(
-            score(truth, results, "bbox"), score(truth, results, "segm") if masks else None
+            score(ground_truth, results, "bbox"),
+            score(ground_truth, results, "segm") if masks else None,
         )
         return Validation(step, metrics, "mask_AP" if masks else "AP")
 
@@ -193,7 +194,7 @@ class Training:
         self._reports: list[tuple[int, Mapping[str, float]]] = []
 
     def restore(self, progress: Progress) -> None:
-        """Go on from a progress; the dataset must begin with the pictures of the next step."""
+        """Go on from a progress; the dataset must begin with the images of the next step."""
         with self._strategy.scope():
             self._trainer.global_step.assign(progress.step)
         _assign(self.model.variables, progress.weights)

@@ -1,4 +1,4 @@
-"""Hold what is served against the exported and the trained detector, picture by picture."""
+"""Hold what is served against the exported and the trained detector, image by image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rhymes.detections.detections import (
     outputs_to_detections,
 )
 from rhymes.detector.parity import (
-    Found,
+    ImageOutputs,
     Parity,
     compare_found,
     detections_to_found,
@@ -36,7 +36,7 @@ SERVED_TOLERANCE, EAGER_TOLERANCE = 1e-5, 1e-3
 
 Outputs = Mapping[str, NDArray[Any]]
 Call = Callable[[NDArray[Any], str], Outputs]
-"""A detector: what a signature takes (batch of one picture), and its name -> its outputs."""
+"""A detector: what a signature takes (batch of one image), and its name -> its outputs."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,14 @@ LOSSLESS = Kind(
     "Decoded pixels against the same pixels as a PNG",
     "for decoded pixels and for the same pixels as a PNG",
     SERVED_TOLERANCE,
-    "the signatures preprocess pictures differently: see rhymes/detector/inference.py",
+    "the signatures preprocess images differently: see rhymes/detector/inference.py",
 )
 KINDS = (CLIENT, SAVED_MODEL, EAGER, LOSSLESS)
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture of the test split: the name that users know, an upright JPEG, its size."""
+class TestImage:
+    """An image of the test split: the name that users know, an upright JPEG, its size."""
 
     name: str
     encoded: bytes
@@ -96,7 +96,7 @@ class Picture:
 @dataclass(frozen=True)
 class _Failure:
     kind: Kind
-    picture: str
+    image: str
     signature: str
     output: str
     difference: float
@@ -107,7 +107,7 @@ class _Failure:
 
 
 class Verification:
-    """Comparisons, pictures added one by one.
+    """Comparisons, images added one by one.
 
     Args:
         served: the model behind the wire.
@@ -116,7 +116,7 @@ class Verification:
         threshold: the score below which the network drops detections.
 
     Attributes:
-        parities: by kind and signature, for those of which a picture was seen.
+        parities: by kind and signature, for those of which an image was seen.
     """
 
     def __init__(self, served: Call, saved: Call, eager: Call, threshold: float) -> None:
@@ -134,41 +134,46 @@ class Verification:
         self._failed: set[str] = set()
         self._worst: _Failure | None = None
 
-    def compare_client(self, picture: Picture, detections: Detections) -> None:
-        """Compare what the client made of a picture with what the SavedModel says of it."""
-        outputs = self._saved(_bytes_to_inputs(picture.encoded), SIGNATURES[0])
-        expected = outputs_to_detections(outputs, 0, picture.width, picture.height)
+    def compare_client(self, image: TestImage, detections: Detections) -> None:
+        """Compare what the client made of an image with what the SavedModel says of it."""
+        outputs = self._saved(_bytes_to_inputs(image.encoded), SIGNATURES[0])
+        expected = outputs_to_detections(outputs, 0, image.width, image.height)
         places = outputs_to_found(outputs).places
         self._add(
             CLIENT,
-            picture,
+            image,
             SIGNATURES[0],
             detections_to_found(expected, places),
             detections_to_found(detections, places),
         )
 
-    def compare_signatures(self, picture: Picture) -> None:
-        """Compare all signatures' outputs for a picture, on all sides."""
-        for signature, inputs in picture_to_inputs(picture.encoded).items():
+    def compare_signatures(self, image: TestImage) -> None:
+        """Compare all signatures' outputs for an image, on all sides."""
+        for signature, inputs in image_to_inputs(image.encoded).items():
             served = outputs_to_found(self._served(inputs, signature))
             saved = outputs_to_found(self._saved(inputs, signature))
             eager = outputs_to_found(self._eager(inputs, signature))
-            self._add(SAVED_MODEL, picture, signature, saved, served)
-            self._add(EAGER, picture, signature, eager, served)
+            self._add(SAVED_MODEL, image, signature, saved, served)
+            self._add(EAGER, image, signature, eager, served)
             if signature == "image_tensor":
                 lossless = self._served(pixels_to_png(inputs), "serving_default")
-                self._add(LOSSLESS, picture, signature, outputs_to_found(lossless), served)
+                self._add(LOSSLESS, image, signature, outputs_to_found(lossless), served)
 
     def _add(
-        self, kind: Kind, picture: Picture, signature: str, expected: Found, found: Found
+        self,
+        kind: Kind,
+        image: TestImage,
+        signature: str,
+        expected: ImageOutputs,
+        found: ImageOutputs,
     ) -> None:
         parity = compare_found(expected, found, kind.tolerance, self._threshold)
         self.parities[kind][signature].add(parity)
         worst = parity.worst()
         if worst is None:
             return
-        self._failed.add(picture.name)
-        failure = _Failure(kind, picture.name, signature, *worst)
+        self._failed.add(image.name)
+        failure = _Failure(kind, image.name, signature, *worst)
         if self._worst is None or failure.excess > self._worst.excess:
             self._worst = failure
 
@@ -179,15 +184,15 @@ class Verification:
             return
         others = len(self._failed) - 1
         raise InputError(
-            f"{worst.picture}, signature {worst.signature}: {worst.output} {worst.kind.sides} "
+            f"{worst.image}, signature {worst.signature}: {worst.output} {worst.kind.sides} "
             f"differ by {worst.difference:.3g}, more than the {worst.kind.tolerance:g} allowed"
-            f"{f' ({others} more pictures differ too much)' if others else ''}; "
+            f"{f' ({others} more images differ too much)' if others else ''}; "
             f"{worst.kind.advice}"
         )
 
 
-def picture_to_inputs(encoded: bytes) -> dict[str, NDArray[Any]]:
-    """Make what each signature takes, a batch of one picture."""
+def image_to_inputs(encoded: bytes) -> dict[str, NDArray[Any]]:
+    """Make what each signature takes, a batch of one image."""
     feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded]))
     example = tf.train.Example(features=tf.train.Features(feature={"image/encoded": feature}))
     with Image.open(io.BytesIO(encoded)) as image:
@@ -236,7 +241,7 @@ def parities_to_metrics(
 def _parity_to_metrics(parity: Parity) -> dict[str, Any]:
     return {
         "tolerance": parity.tolerance,
-        "pictures": parity.pictures,
+        "images": parity.images,
         "detections": parity.detections,
         "moved": parity.moved,
         "borderline": parity.borderline,
@@ -257,10 +262,10 @@ def parities_to_markdown(version: int, images: int, sampled: int, parities: Pari
 
 def _intro(version: int, images: int, sampled: int) -> str:
     return (
-        f"Version {version}, served over gRPC by the embedded server, on {images} pictures of the "
+        f"Version {version}, served over gRPC by the embedded server, on {images} images of the "
         f"test split; what costs most on {sampled} of them, spread over the split. A difference "
         "is given as the power of ten that it does not exceed: of boxes in fractions of the "
-        "picture's sides, of masks in probability, of a client's cut masks as the share of pixels "
+        "image's sides, of masks in probability, of a client's cut masks as the share of pixels "
         "that differ. Moved detections stand at another place among nearly equal scores; "
         "borderline ones are on one side only, for their score lies on the edge of being kept."
     )
@@ -268,7 +273,7 @@ def _intro(version: int, images: int, sampled: int) -> str:
 
 def _table(measured: Mapping[str, Parity]) -> str:
     header = [
-        "signature", "pictures", "detections", "boxes", "scores", "classes", "masks",
+        "signature", "images", "detections", "boxes", "scores", "classes", "masks",
         "allowed", "moved", "borderline",
     ]  # fmt: skip
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
@@ -281,7 +286,7 @@ def _parity_to_cells(signature: str, parity: Parity) -> list[str]:
         _bound_to_text(parity.differences[name]) if name in parity.differences else "n/a"
         for name in _COLUMNS
     ]
-    counts = [str(parity.pictures), str(parity.detections)]
+    counts = [str(parity.images), str(parity.detections)]
     return [
         signature, *counts, *differences,
         f"{parity.tolerance:.0e}", str(parity.moved), str(parity.borderline),

@@ -21,7 +21,7 @@ _SIZE = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class IndexedImage(NamedTuple):
-    """A picture that was fetched.
+    """An image that was fetched.
 
     Attributes:
         source: its name in the export, the image column's value.
@@ -37,7 +37,7 @@ class IndexedImage(NamedTuple):
 
 
 def load_image_index(path: Path) -> dict[str, IndexedImage | None]:
-    """Read the index: the image column's value -> the picture; None where it failed.
+    """Read the index: the image column's value -> the image; None where it failed.
 
     Raises:
         InputError: with the row: a value stands twice, a hash or a size is none.
@@ -74,7 +74,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What became of a source: a picture's SHA-256 and size in pixels, or why there is none."""
+    """What became of a source: an image's SHA-256 and size in pixels, or why there is none."""
 
     source: Source
     sha256: str = ""

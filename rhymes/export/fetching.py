@@ -1,4 +1,4 @@
-"""The images that an export names -> checked pictures, several at once, named by their SHA-256."""
+"""The images that an export names -> checked images, several at once, named by their SHA-256."""
 
 from __future__ import annotations
 
@@ -81,14 +81,14 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 @dataclass(frozen=True)
 class FetchOptions:
-    """How pictures are fetched; ranges are the caller's to check.
+    """How images are fetched; ranges are the caller's to check.
 
     Attributes:
         export: the annotations CSV's folder, to which paths are relative.
         downloads: where downloads are kept between runs, under the SHA-256 of their URL. One that
             is there is used without asking the server again, for ever; delete the folder to ask.
         limits: of one download; `max_bytes` counts for files as well.
-        max_pixels: of a picture, see `check_image`.
+        max_pixels: of an image, see `check_image`.
         jpeg_quality: see `check_image`.
         workers: threads.
         max_failed_fraction: of the sources; from there on it may give up.
@@ -104,7 +104,7 @@ class FetchOptions:
 
 
 def fetch_images(sources: Sequence[Source], options: FetchOptions, folder: Path) -> list[Fetched]:
-    """Fetch all sources and write their pictures as `<sha256>.jpg` into `folder`.
+    """Fetch all sources and write their images as `<sha256>.jpg` into `folder`.
 
     A download is kept in `options.downloads` as soon as it is complete, so that a run that was
     killed costs the next one only what was under way. Ctrl-C ends it at once: the threads are
@@ -113,7 +113,7 @@ def fetch_images(sources: Sequence[Source], options: FetchOptions, folder: Path)
     Args:
         sources: distinct values of the image column.
         options: see there.
-        folder: an existing folder, for pictures only.
+        folder: an existing folder, for images only.
 
     Returns:
         What became of each source, in their order. Shorter than `sources` if it gave up: after
@@ -149,40 +149,40 @@ class _Fetcher:
         self._written: set[str] = set()
         self._own = threading.local()
         self._downloaders: list[Downloader] = []
-        # More at once would not be faster, and a picture takes up to 16 bytes a pixel meanwhile.
+        # More at once would not be faster, and an image takes up to 16 bytes a pixel meanwhile.
         self._decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
 
     def fetch_numbered(self, numbered: tuple[int, Source]) -> tuple[int, Fetched]:
         number, source = numbered
         try:
-            picture = self._image_to_picture(source.image)
+            image = self._image_to_image(source.image)
         except InputError as error:
             return number, Fetched(source, error=" ".join(str(error).split()))
-        sha256 = hashlib.sha256(picture.data).hexdigest()
-        self._save_picture(sha256, picture.data)
-        return number, Fetched(source, sha256, picture.width, picture.height)
+        sha256 = hashlib.sha256(image.data).hexdigest()
+        self._save_image(sha256, image.data)
+        return number, Fetched(source, sha256, image.width, image.height)
 
     def close(self) -> None:
         for downloader in self._downloaders:
             downloader.close()
 
-    def _image_to_picture(self, image: str) -> UprightImage:
+    def _image_to_image(self, image: str) -> UprightImage:
         if not image.strip():
             raise InputError("the cell is empty")
         if _SCHEME.match(image):
-            return self._url_to_picture(image)
+            return self._url_to_image(image)
         max_bytes = self._options.limits.max_bytes
         return self._check(load_export_file(self._options.export, image, max_bytes))
 
-    def _url_to_picture(self, url: str) -> UprightImage:
+    def _url_to_image(self, url: str) -> UprightImage:
         kept = self._options.downloads / hashlib.sha256(url.encode("utf-8")).hexdigest()
         if kept.is_file():
             return self._check(kept.read_bytes())
         data = self._downloader().url_to_bytes(url)
-        picture = self._check(data)
+        image = self._check(data)
         # Only now: an error page that came with status 200 must be asked for again.
         save_bytes(kept, data)
-        return picture
+        return image
 
     def _downloader(self) -> Downloader:
         """Give this thread's downloader."""
@@ -202,8 +202,8 @@ class _Fetcher:
                 jpeg_quality=self._options.jpeg_quality,
             )
 
-    def _save_picture(self, sha256: str, data: bytes) -> None:
-        # The same picture may come from two sources at the same time.
+    def _save_image(self, sha256: str, data: bytes) -> None:
+        # The same image may come from two sources at the same time.
         with self._lock:
             if sha256 in self._written:
                 return

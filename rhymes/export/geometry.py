@@ -17,11 +17,11 @@ Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 Region = shapely.Polygon | shapely.MultiPolygon
 
-LEAST_SIDE = 0.01
+MIN_SIDE = 0.01
 """Pixels. A box thinner than this has no width in the float32 fractions of a TFRecord (their step
 is 2e-4 pixels in an image of 4,000), and the logarithm of its size would upset training."""
 
-_LEAST_AREA = LEAST_SIDE**2
+_MIN_AREA = MIN_SIDE**2
 
 GeometryError = shapely.errors.GEOSException
 """What the functions on rings raise where the arithmetic of GEOS gives up: on rings that cross
@@ -33,7 +33,7 @@ class Shape:
     """What an image shows of one annotated object.
 
     Attributes:
-        bbox: x, y, width, height; both sides at least `LEAST_SIDE`. x + width and y + height are
+        bbox: x, y, width, height; both sides at least `MIN_SIDE`. x + width and y + height are
             at most the image's width and height in floating point, too: those are whole numbers,
             to which a sum half a step above them is rounded.
         area: square pixels; of the polygon where there is one, else of the box.
@@ -57,7 +57,7 @@ def clip_box(box: Box, width: int, height: int) -> Shape | None:
         return Shape(box, box_width * box_height, (), clipped=False)
     x, right = max(x, 0.0), min(right, float(width))
     y, bottom = max(y, 0.0), min(bottom, float(height))
-    if right - x < LEAST_SIDE or bottom - y < LEAST_SIDE:
+    if right - x < MIN_SIDE or bottom - y < MIN_SIDE:
         return None
     inside = (x, y, right - x, bottom - y)
     return Shape(inside, inside[2] * inside[3], (), clipped=True)
@@ -88,11 +88,11 @@ def ring_to_region(ring: Sequence[Point]) -> Region:
 
 
 def is_empty(region: Region) -> bool:
-    """Say whether a region is too thin or too small to be an object (see `LEAST_SIDE`)."""
-    if region.area < _LEAST_AREA:
+    """Say whether a region is too thin or too small to be an object (see `MIN_SIDE`)."""
+    if region.area < _MIN_AREA:
         return True
     left, top, right, bottom = region.bounds
-    return bool(right - left < LEAST_SIDE or bottom - top < LEAST_SIDE)
+    return bool(right - left < MIN_SIDE or bottom - top < MIN_SIDE)
 
 
 def clip_ring(ring: Sequence[Point], region: Region, width: int, height: int) -> Shape | None:

@@ -176,7 +176,7 @@ def _data_to_box_shape(data: object, width: int, height: int) -> Shape | Reason:
     if not all(map(_is_coordinate, data)):
         return Reason.NOT_FINITE
     x, y, box_width, box_height = map(float, data)
-    if min(box_width, box_height) < geometry.LEAST_SIDE:
+    if min(box_width, box_height) < geometry.MIN_SIDE:
         return Reason.EMPTY_BOX
     return geometry.clip_box((x, y, box_width, box_height), width, height) or Reason.OUTSIDE_IMAGE
 

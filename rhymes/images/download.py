@@ -22,9 +22,9 @@ from rhymes.images.network import GuardedBackend, TooSlowError
 MAX_REDIRECTS = 5
 
 _REDIRECTS = {301, 302, 303, 307, 308}
-# What a server says of its own state, not of the request: asking again may bring the picture.
+# What a server says of its own state, not of the request: asking again may bring the image.
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
-_LONGEST_PAUSE = 60.0
+_MAX_PAUSE = 60.0
 _WHOLE_TIME = 10
 _HEADERS: list[tuple[bytes | str, bytes | str]] = [
     ("User-Agent", "rhymes-detector"),
@@ -148,7 +148,7 @@ class _Pause(tenacity.wait.wait_base):
 
     def __init__(self, pause: float) -> None:
         self._growing = tenacity.wait_exponential_jitter(
-            multiplier=pause, jitter=pause, max=_LONGEST_PAUSE
+            multiplier=pause, jitter=pause, max=_MAX_PAUSE
         )
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> float:
@@ -198,7 +198,7 @@ def _check_status(answer: httpcore.Response) -> None:
     if answer.status not in _TRANSIENT:
         raise InputError(said)
     pause = _retry_after(_header(answer, b"retry-after"))
-    if pause is not None and pause > _LONGEST_PAUSE:
+    if pause is not None and pause > _MAX_PAUSE:
         raise InputError(f"{said}; the server asks to come back after {pause:.0f} s")
     raise _TransientError(said, pause)
 

@@ -1,8 +1,8 @@
-"""What decoding a picture would take, read from its header alone.
+"""What decoding an image would take, read from its header alone.
 
 For those who hand bytes to a decoder that knows no limits: nothing is decoded and no memory is
 taken, whatever the header promises. Only what decides over size is read, as the decoders read it
-(libjpeg, libpng, giflib, libwebp and TensorFlow's own BMP); whether the rest is a picture is for
+(libjpeg, libpng, giflib, libwebp and TensorFlow's own BMP); whether the rest is an image is for
 the decoder to say.
 """
 
@@ -43,7 +43,7 @@ class ImageHeader:
 
 
 def bytes_to_header(data: bytes) -> ImageHeader | None:
-    """Read a picture's header; None where there is none, or none that a decoder could use."""
+    """Read an image's header; None where there is none, or none that a decoder could use."""
     try:
         if data.startswith(b"\xff\xd8\xff"):
             return _jpeg_to_header(data)
@@ -93,7 +93,7 @@ def _jpeg_to_header(data: bytes) -> ImageHeader | None:
 
 
 def _count_scans(data: bytes, position: int) -> int:
-    """Count from within the first scan to the picture's end (ITU T.81, B.1.1)."""
+    """Count from within the first scan to the image's end (ITU T.81, B.1.1)."""
     scans = 1
     while (position := data.find(b"\xff", position)) >= 0:
         code = data[position + 1] if position + 1 < len(data) else _END

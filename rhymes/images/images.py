@@ -28,7 +28,7 @@ from rhymes.common.errors import InputError
 from rhymes.images.image_headers import BMP_HEADER_SIZES, JPEG_SCAN_LIMIT, bytes_to_header
 
 MAX_IMAGE_BYTES = 50_000_000
-"""Of an encoded picture."""
+"""Of an encoded image."""
 
 MAX_IMAGE_PIXELS = 50_000_000
 """Of a decoded one; as float32 it takes 600 MB in the runtime."""
@@ -40,7 +40,7 @@ PIXEL_LIMIT = 178_956_970
 # What libjpeg can write, a little less than the format's 65,535.
 _JPEG_SIDE_LIMIT = 65_500
 
-# EXIF orientation (TIFF tag 274; CIPA DC-008, 4.6.5.A) -> what makes the picture upright.
+# EXIF orientation (TIFF tag 274; CIPA DC-008, 4.6.5.A) -> what makes the image upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -74,13 +74,13 @@ _LOOKS_LIKE: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
 
 @dataclass(frozen=True)
 class UprightImage:
-    """An encoded picture that decodes to 8-bit RGB without being turned.
+    """An encoded image that decodes to 8-bit RGB without being turned.
 
     Attributes:
         data: the encoded bytes.
         format: Pillow's name of the encoding, "JPEG" or one that the caller kept.
-        width: in pixels, of the upright picture.
-        height: in pixels, of the upright picture.
+        width: in pixels, of the upright image.
+        height: in pixels, of the upright image.
     """
 
     data: bytes
@@ -99,8 +99,8 @@ def check_image(
 ) -> UprightImage:
     """Prove that bytes are a whole JPEG, PNG, WebP, GIF or BMP; return it upright and RGB.
 
-    A picture that is upright 8-bit RGB already, without transparency or animation, and of a format
-    in `keep` comes back with its very bytes (of a phone's multi-picture JPEG the first picture
+    An image that is upright 8-bit RGB already, without transparency or animation, and of a format
+    in `keep` comes back with its very bytes (of a phone's multi-image JPEG the first image
     counts). Anything else becomes a JPEG without chroma subsampling and without metadata, the
     same bytes for the same input: 16-bit samples are scaled to their high byte, CMYK is converted
     without a profile (JPEGs store it inverted, as Adobe does). All pixels are decoded once, so a
@@ -152,7 +152,7 @@ def _bytes_to_opener(data: bytes) -> type[ImageFile.ImageFile] | None:
         return GifImageFile
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return WebPImageFile
-    # Two letters are too few to tell a picture from a text that begins with BM.
+    # Two letters are too few to tell an image from a text that begins with BM.
     if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in BMP_HEADER_SIZES:
         return BmpImageFile
     return None
@@ -167,7 +167,7 @@ def _pillow_errors(name: str) -> Iterator[None]:
     except MemoryError:
         raise InputError(f"{name}: decoding it takes more memory than there is") from None
     # Pillow's plugins raise whatever their parsing runs into: SyntaxError, OSError, struct.error,
-    # KeyError, EOFError and more. None of them may end a run over a thousand other pictures.
+    # KeyError, EOFError and more. None of them may end a run over a thousand other images.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"broken {name}: {reason}") from None
@@ -246,8 +246,8 @@ def _describe(data: bytes) -> str:
     return f"its first bytes are {data[:8].hex(' ')}; expected a JPEG, PNG, WebP, GIF or BMP"
 
 
-def image_to_pixels(picture: UprightImage) -> NDArray[np.uint8]:
-    """Decode a checked picture: uint8 [height, width, 3], RGB."""
-    opener = PngImageFile if picture.format == "PNG" else JpegImageFile
-    with opener(io.BytesIO(picture.data)) as image:
+def image_to_pixels(upright: UprightImage) -> NDArray[np.uint8]:
+    """Decode a checked image: uint8 [height, width, 3], RGB."""
+    opener = PngImageFile if upright.format == "PNG" else JpegImageFile
+    with opener(io.BytesIO(upright.data)) as image:
         return np.asarray(image, np.uint8)

@@ -129,12 +129,12 @@ _CHUNK = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class ClassMatches:
-    """Detections of one class in all images, the surest first.
+    """Detections of one class in all images, the best first.
 
     Attributes:
         images: int64 [detections], the place of each one's image.
         is_right: bool [10 IoUs, detections], whether it finds an object.
-        objects: int64 [images], objects in the truth.
+        objects: int64 [images], objects in the ground truth.
     """
 
     images: NDArray[np.int64]
@@ -164,11 +164,13 @@ def draw_weights(images: int, resamples: int, seed: int) -> NDArray[np.int64]:
     )
 
 
-def results_to_matches(truth: Coco, results: Sequence[Result], kind: Kind) -> list[ClassMatches]:
+def results_to_matches(
+    ground_truth: Coco, results: Sequence[Result], kind: Kind
+) -> list[ClassMatches]:
     """Match detections with objects in each image.
 
     Args:
-        truth: A COCO dataset without crowds.
+        ground_truth: A COCO dataset without crowds.
         results: COCO results.
         kind: `bbox` compares boxes, `segm` masks.
 
@@ -176,12 +178,16 @@ def results_to_matches(truth: Coco, results: Sequence[Result], kind: Kind) -> li
         One for each class in the order of their ids; images are in the order of their ids.
 
     Raises:
-        InputError: masks are asked for and an object of the truth has none.
+        InputError: masks are asked for and an object of the ground truth has none.
     """
-    places = {number: place for place, number in enumerate(sorted(_ids(truth["images"])))}
-    objects = Counter((each["category_id"], each["image_id"]) for each in truth["annotations"])
-    found: dict[int, list[Any]] = {number: [] for number in sorted(_ids(truth["categories"]))}
-    for matched in _evaluate(truth, results, kind):
+    places = {number: place for place, number in enumerate(sorted(_ids(ground_truth["images"])))}
+    objects = Counter(
+        (each["category_id"], each["image_id"]) for each in ground_truth["annotations"]
+    )
+    found: dict[int, list[Any]] = {
+        number: [] for number in sorted(_ids(ground_truth["categories"]))
+    }
+    for matched in _evaluate(ground_truth, results, kind):
         found[matched["category_id"]].append(matched)
     matches = []
     for class_id, of_images in found.items():
@@ -196,9 +202,9 @@ def _ids(records: Sequence[dict[str, Any]]) -> list[int]:
     return [record["id"] for record in records]
 
 
-def _evaluate(truth: Coco, results: Sequence[Result], kind: Kind) -> list[dict[str, Any]]:
+def _evaluate(ground_truth: Coco, results: Sequence[Result], kind: Kind) -> list[dict[str, Any]]:
     """COCO's matches, one an image and class with detections or objects; of all areas."""
-    evaluation = coco_evaluation(truth, results, kind)
+    evaluation = coco_evaluation(ground_truth, results, kind)
     evaluation.params.area_rng, evaluation.params.area_rng_lbl = [_ALL_AREAS], ["all"]
     evaluation.params.max_dets = [_MAX_DETECTIONS]
     evaluation.evaluate()

@@ -1,4 +1,4 @@
-"""Where a detector errs: which class it takes for which, and in which pictures.
+"""Where a detector errs: which class it takes for which, and in which images.
 
 Both count detections above a score that the user chooses, unlike average precision, which counts
 all. Boxes are compared, for models with masks too.
@@ -29,15 +29,15 @@ class Confusion:
 
     Attributes:
         names: The classes in the order of their ids, then `BACKGROUND`.
-        counts: int64 [classes + 1, classes + 1]: rows are the truth, columns the prediction. The
-            last row holds detections that find nothing, the last column objects not found.
+        counts: int64 [classes + 1, classes + 1]: rows are the ground truth, columns the prediction.
+            The last row holds detections that find nothing, the last column objects not found.
     """
 
     names: tuple[str, ...]
     counts: NDArray[np.int64]
 
     def pairs(self) -> list[tuple[str, str, int]]:
-        """Each truth, prediction and count that occurs, in the order of the matrix."""
+        """Each ground truth, prediction and count that occurs, in the order of the matrix."""
         return [
             (self.names[row], self.names[column], int(self.counts[row, column]))
             for row, column in np.argwhere(self.counts)
@@ -67,13 +67,13 @@ class Confusion:
 
 @dataclass(frozen=True)
 class ImageScore:
-    """How one picture went.
+    """How one image went.
 
     Attributes:
-        image_id: Of the truth.
+        image_id: Of the ground truth.
         found: Ids of the annotations whose object was found, with its right class.
         missed: Ids of the annotations whose object was not.
-        invented: Places, among the results of this picture, of those that find no object of
+        invented: Places, among the results of this image, of those that find no object of
             their class.
     """
 
@@ -93,32 +93,32 @@ class ImageScore:
         return 2 * len(self.found) / (2 * len(self.found) + self.errors) if self.errors else 1.0
 
 
-def confusion(truth: Coco, results: Sequence[Result], score: float, iou: float) -> Confusion:
-    """Pair each picture's detections with its objects, whatever their classes, and count.
+def confusion(ground_truth: Coco, results: Sequence[Result], score: float, iou: float) -> Confusion:
+    """Pair each image's detections with its objects, whatever their classes, and count.
 
-    The surest detection chooses first: of the objects still free it takes the one with the
+    The best detection chooses first: of the objects still free it takes the one with the
     greatest IoU, if that is at least `iou`.
 
     Args:
-        truth: A COCO dataset.
+        ground_truth: A COCO dataset.
         results: COCO results.
         score: Least score of a detection that counts.
         iou: Least IoU of a pair.
     """
     chosen = [result for result in results if result["score"] >= score]
-    matrix = coco_evaluation(truth, chosen, "bbox").confusion_matrix(
+    matrix = coco_evaluation(ground_truth, chosen, "bbox").confusion_matrix(
         iou_thr=iou, max_det=max(len(chosen), 1)
     )
     return Confusion((*matrix["cat_names"], BACKGROUND), matrix["matrix"].astype(np.int64))
 
 
-def image_scores(truth: Coco, results: Sequence[Result], score: float) -> list[ImageScore]:
-    """Score each picture of the truth by itself, the worst first.
+def image_scores(ground_truth: Coco, results: Sequence[Result], score: float) -> list[ImageScore]:
+    """Score each image of the ground truth by itself, the worst first.
 
     A detection finds an object by COCO's rule: of the same class, IoU of at least 0.5.
 
     Args:
-        truth: A COCO dataset.
+        ground_truth: A COCO dataset.
         results: COCO results.
         score: Least score of a detection that counts.
     """
@@ -130,14 +130,14 @@ def image_scores(truth: Coco, results: Sequence[Result], score: float) -> list[I
             chosen.append(result)
             places.append(seen[result["image_id"]])
         seen[result["image_id"]] += 1
-    evaluation = coco_evaluation(truth, chosen, "bbox")
-    evaluation.params.max_dets = [max(len(chosen), 1)]  # crowded pictures hold more than COCO's 100
+    evaluation = coco_evaluation(ground_truth, chosen, "bbox")
+    evaluation.params.max_dets = [max(len(chosen), 1)]  # crowded images hold more than COCO's 100
     evaluation.evaluate()
     status: dict[str, Any] = evaluation.image_diagnostics(iou_thr=0.5)
     found: dict[int, list[int]] = defaultdict(list)
     missed: dict[int, list[int]] = defaultdict(list)
     invented: dict[int, list[int]] = defaultdict(list)
-    for annotation in truth["annotations"]:
+    for annotation in ground_truth["annotations"]:
         matched = status["gt_status"].get(annotation["id"]) == "matched"
         (found if matched else missed)[annotation["image_id"]].append(annotation["id"])
     for number, (result, place) in enumerate(zip(chosen, places, strict=True), start=1):
@@ -145,6 +145,6 @@ def image_scores(truth: Coco, results: Sequence[Result], score: float) -> list[I
             invented[result["image_id"]].append(place)
     scores = [
         ImageScore(image["id"], *(tuple(kept[image["id"]]) for kept in (found, missed, invented)))
-        for image in truth["images"]
+        for image in ground_truth["images"]
     ]
     return sorted(scores, key=lambda image: (image.f1, -image.errors, image.image_id))

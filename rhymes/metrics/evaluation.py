@@ -1,6 +1,6 @@
 """All that is reported about a detector's results on a split: figures, tables and curves.
 
-Pure functions from the truth and the results; no TensorFlow, no file.
+Pure functions from the ground truth and the results; no TensorFlow, no file.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class Thresholds:
     """What counts as found where a decision is needed; average precision needs none.
 
     Attributes:
-        picture_score: Least score of a detection in the ranking and the pictures.
+        image_score: Least score of a detection in the ranking and the images.
         confusion_score: Least score of a detection in the confusion matrix.
         confusion_iou: Least IoU of a pair in the confusion matrix.
     """
 
-    picture_score: float
+    image_score: float
     confusion_score: float
     confusion_iou: float
 
@@ -62,12 +62,12 @@ class Evaluation:
 
     Attributes:
         thresholds: What it was made with.
-        images: Number of pictures.
-        objects: Number of objects in the truth.
+        images: Number of images.
+        objects: Number of objects in the ground truth.
         boxes: Scores of the boxes.
         masks: Scores of the masks, None for a model without.
         confusion: Of the boxes.
-        ranking: The pictures, the worst first.
+        ranking: The images, the worst first.
     """
 
     thresholds: Thresholds
@@ -80,24 +80,26 @@ class Evaluation:
 
 
 def evaluate_results(
-    truth: Coco, results: Sequence[Result], masks: bool, thresholds: Thresholds
+    ground_truth: Coco, results: Sequence[Result], masks: bool, thresholds: Thresholds
 ) -> Evaluation:
     """Score, confuse and rank.
 
     Args:
-        truth: A COCO dataset.
+        ground_truth: A COCO dataset.
         results: COCO results.
         masks: Whether the model gives masks (results may be empty, so they cannot tell).
         thresholds: Where a decision is needed.
     """
     return Evaluation(
         thresholds=thresholds,
-        images=len(truth["images"]),
-        objects=len(truth["annotations"]),
-        boxes=score(truth, results, "bbox"),
-        masks=score(truth, results, "segm") if masks else None,
-        confusion=confusion(truth, results, thresholds.confusion_score, thresholds.confusion_iou),
-        ranking=image_scores(truth, results, thresholds.picture_score),
+        images=len(ground_truth["images"]),
+        objects=len(ground_truth["annotations"]),
+        boxes=score(ground_truth, results, "bbox"),
+        masks=score(ground_truth, results, "segm") if masks else None,
+        confusion=confusion(
+            ground_truth, results, thresholds.confusion_score, thresholds.confusion_iou
+        ),
+        ranking=image_scores(ground_truth, results, thresholds.image_score),
     )
 
 
@@ -143,7 +145,7 @@ def scores_to_curve(scores: Scores | None) -> Iterator[Row]:
 
 
 def evaluation_to_class_curves(evaluation: Evaluation) -> Iterator[Row]:
-    """Precision by recall of each class in the truth, of boxes and masks, at two IoUs."""
+    """Precision by recall of each class in the ground truth, of boxes and masks, at two IoUs."""
     for kind, scores in (("box", evaluation.boxes), ("mask", evaluation.masks)):
         if scores is None:
             continue

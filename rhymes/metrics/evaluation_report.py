@@ -27,20 +27,20 @@ _SUMMARY = (
 )
 
 
-class Drawn(NamedTuple):
-    """A picture that was drawn: its path from the report, its name, and how it went."""
+class DrawnImage(NamedTuple):
+    """An image that was drawn: its path from the report, its name, and how it went."""
 
     path: str
     name: str
     score: ImageScore
 
 
-def evaluation_to_markdown(evaluation: Evaluation, pictures: Sequence[Drawn]) -> str:
-    """Write the report: headline figures, classes and pictures (the worst first), confusions.
+def evaluation_to_markdown(evaluation: Evaluation, images: Sequence[DrawnImage]) -> str:
+    """Write the report: headline figures, classes and images (the worst first), confusions.
 
     Args:
         evaluation: What was found out.
-        pictures: Those that were drawn, the worst first.
+        images: Those that were drawn, the worst first.
     """
     parts = [
         "# The exported detector on the test split",
@@ -52,8 +52,8 @@ def evaluation_to_markdown(evaluation: Evaluation, pictures: Sequence[Drawn]) ->
         "## What is taken for what",
         _confusion_text(evaluation),
     ]
-    if pictures:
-        parts += ["## Pictures, the worst first", "\n".join(_picture_lines(pictures))]
+    if images:
+        parts += ["## Images, the worst first", "\n".join(_image_lines(images))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -124,7 +124,7 @@ def _confusion_text(evaluation: Evaluation) -> str:
     if not errors:
         return "Nothing."
     table = _table(
-        ["truth", "prediction", "times"],
+        ["ground truth", "prediction", "times"],
         (
             [actual, predicted, str(count)]
             for actual, predicted, count in errors[:_SHOWN_CONFUSIONS]
@@ -132,16 +132,16 @@ def _confusion_text(evaluation: Evaluation) -> str:
     )
     rest = len(errors) - _SHOWN_CONFUSIONS
     more = f"\n\n{rest} more pairs are in plots/confusion_counts.csv." if rest > 0 else ""
-    return f"{BACKGROUND} as prediction: missed; as truth: invented.\n\n{table}{more}"
+    return f"{BACKGROUND} as prediction: missed; as ground truth: invented.\n\n{table}{more}"
 
 
-def _picture_lines(pictures: Sequence[Drawn]) -> Iterator[str]:
-    for rank, (path, name, score) in enumerate(pictures, start=1):
+def _image_lines(images: Sequence[DrawnImage]) -> Iterator[str]:
+    for rank, (path, name, score) in enumerate(images, start=1):
         yield f"{rank}. [{_escaped(name)}]({path}): {image_score_to_text(score)}"
 
 
 def image_score_to_text(image: ImageScore) -> str:
-    """Say in a few words how a picture went."""
+    """Say in a few words how an image went."""
     return (
         f"F1 {image.f1:.2f}, {len(image.found)} found, {len(image.missed)} missed, "
         f"{len(image.invented)} invented"
@@ -166,36 +166,39 @@ def _fraction(part: int, whole: int) -> str:
 
 
 def draw_comparison(
-    picture: Image.Image,
+    image: Image.Image,
     name: str,
     annotations: Sequence[Mapping[str, Any]],
     detections: Detections,
-    image: ImageScore,
+    scored: ImageScore,
     names: Mapping[int, str],
     score: float,
 ) -> Image.Image:
-    """Draw the truth on the left, detections on the right; what is missed or invented is marked.
+    """Draw ground truth on the left, detections on the right; what is missed or invented is marked.
 
     Args:
-        picture: Upright.
+        image: Upright.
         name: For the caption.
-        annotations: The picture's truth, COCO.
-        detections: All that were scored for `image`.
-        image: How the picture went.
+        annotations: The image's ground truth, COCO.
+        detections: All that were scored for `scored`.
+        scored: How the image went.
         names: Class names by id.
-        score: Least score of a detection that is drawn; that of `image`.
+        score: Least score of a detection that is drawn; that of `scored`.
     """
-    truth = annotations_to_detections(annotations, picture.width, picture.height)
+    ground_truth = annotations_to_detections(annotations, image.width, image.height)
     shown = detections.above(score)
-    missed = {i for i, annotation in enumerate(annotations) if annotation["id"] in image.missed}
-    left = detections_to_labels(truth, names, scores=False, marked=missed)
-    right = detections_to_labels(shown, names, marked=image.invented)
-    marks = f" ({MARK})" if image.errors else ""
+    missed = {i for i, annotation in enumerate(annotations) if annotation["id"] in scored.missed}
+    left = detections_to_labels(ground_truth, names, scores=False, marked=missed)
+    right = detections_to_labels(shown, names, marked=scored.invented)
+    marks = f" ({MARK})" if scored.errors else ""
     return side_by_side(
-        draw_detections(picture, truth, left),
-        draw_detections(picture, shown, right),
-        (f"Truth: {_count(truth)}", f"Detected with a score of {score:g} or more: {_count(shown)}"),
-        f"{name}: {image_score_to_text(image)}{marks}",
+        draw_detections(image, ground_truth, left),
+        draw_detections(image, shown, right),
+        (
+            f"Ground truth: {_count(ground_truth)}",
+            f"Detected with a score of {score:g} or more: {_count(shown)}",
+        ),
+        f"{name}: {image_score_to_text(scored)}{marks}",
     )
 
 

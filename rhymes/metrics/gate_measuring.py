@@ -1,6 +1,7 @@
 """A candidate's figures with their intervals, alone and against what the published version found.
 
-Both are measured on the candidate's truth, so a label that was corrected since counts for both.
+Both are measured on the candidate's ground truth, so a label that was corrected since counts for
+both.
 """
 
 from __future__ import annotations
@@ -113,19 +114,21 @@ def _rounded(value: float | None) -> float | None:
 _KINDS: tuple[tuple[str, Kind], ...] = (("", "bbox"), ("mask_", "segm"))
 
 
-def measure_candidate(truth: Coco, results: Sequence[Result], bootstrap: Bootstrap) -> Measured:
+def measure_candidate(
+    ground_truth: Coco, results: Sequence[Result], bootstrap: Bootstrap
+) -> Measured:
     """Measure a candidate on its test split.
 
     Args:
-        truth: The test split.
+        ground_truth: The test split.
         results: COCO results on it.
         bootstrap: For the intervals.
     """
     figures: dict[str, Estimate] = {}
-    classes: dict[str, dict[str, Estimate]] = {name: {} for name in _class_names(truth)}
-    weights = _draw(truth, bootstrap)
+    classes: dict[str, dict[str, Estimate]] = {name: {} for name in _class_names(ground_truth)}
+    weights = _draw(ground_truth, bootstrap)
     for prefix, kind in _KINDS if _have_masks(results) else _KINDS[:1]:
-        matches = results_to_matches(truth, results, kind)
+        matches = results_to_matches(ground_truth, results, kind)
         value, resampled = _measure(matches, weights, f"measure {prefix}AP")
         for name, of_split, of_resamples in _overall(prefix, value, resampled):
             figures[name] = percentile_interval(of_split[0], of_resamples, bootstrap.confidence)
@@ -137,20 +140,20 @@ def measure_candidate(truth: Coco, results: Sequence[Result], bootstrap: Bootstr
 
 
 def compare(
-    truth: Coco, results: Sequence[Result], published: Published, bootstrap: Bootstrap
+    ground_truth: Coco, results: Sequence[Result], published: Published, bootstrap: Bootstrap
 ) -> Comparison:
     """Compare a candidate with the published version, image by image.
 
     Args:
-        truth: The candidate's test split.
+        ground_truth: The candidate's test split.
         results: The candidate's COCO results on it.
         published: What the published version found in its own.
         bootstrap: For the intervals.
     """
-    names = _class_names(truth)
-    common = _common_truth(truth, published)
+    names = _class_names(ground_truth)
+    common = _common_ground_truth(ground_truth, published)
     ours = _of_common(common, results)
-    theirs = _of_common(common, published_to_results(published, truth))
+    theirs = _of_common(common, published_to_results(published, ground_truth))
     matches = {
         prefix: (results_to_matches(common, ours, kind), results_to_matches(common, theirs, kind))
         for prefix, kind in (_KINDS if _have_masks(ours) and _have_masks(theirs) else _KINDS[:1])
@@ -163,10 +166,10 @@ def compare(
         measured = [_measure(side, weights, f"compare {prefix}AP") for side in sides]
         figures |= _overall_differences(prefix, measured, bootstrap.confidence)
         by_class[f"{prefix}AP"] = _class_differences(measured, images, bootstrap.confidence)
-    known = {image["file_name"] for image in truth["images"]}
+    known = {image["file_name"] for image in ground_truth["images"]}
     return Comparison(
         images=len(common["images"]),
-        candidate_only=len(truth["images"]) - len(common["images"]),
+        candidate_only=len(ground_truth["images"]) - len(common["images"]),
         baseline_only=len(set(published.images) - known),
         figures=figures,
         classes={
@@ -182,9 +185,11 @@ def compare(
     )
 
 
-def _class_names(truth: Mapping[str, Any]) -> list[str]:
+def _class_names(ground_truth: Mapping[str, Any]) -> list[str]:
     """In the order of their ids, as `results_to_matches` has them."""
-    return [each["name"] for each in sorted(truth["categories"], key=lambda each: each["id"])]
+    return [
+        each["name"] for each in sorted(ground_truth["categories"], key=lambda each: each["id"])
+    ]
 
 
 def _have_masks(results: Iterable[Mapping[str, Any]]) -> bool:
@@ -203,12 +208,12 @@ def _masks_of_one(results: Sequence[Result], published: Published) -> str:
     return "the published version" if theirs else "the candidate"
 
 
-def _common_truth(truth: Coco, published: Published) -> dict[str, Any]:
-    """The images and classes of the truth that the published version has seen and knows."""
-    categories = [each for each in truth["categories"] if each["name"] in published.classes]
-    images = [each for each in truth["images"] if each["file_name"] in published.images]
+def _common_ground_truth(ground_truth: Coco, published: Published) -> dict[str, Any]:
+    """The images and classes of the ground truth that the published version has seen and knows."""
+    categories = [each for each in ground_truth["categories"] if each["name"] in published.classes]
+    images = [each for each in ground_truth["images"] if each["file_name"] in published.images]
     kept = {"categories": categories, "images": images}
-    return {**kept, "annotations": _of_common(kept, truth["annotations"])}
+    return {**kept, "annotations": _of_common(kept, ground_truth["annotations"])}
 
 
 def _of_common(common: Mapping[str, Any], records: Sequence[Any]) -> list[Any]:
@@ -221,8 +226,8 @@ def _of_common(common: Mapping[str, Any], records: Sequence[Any]) -> list[Any]:
     ]
 
 
-def _draw(truth: Mapping[str, Any], bootstrap: Bootstrap) -> NDArray[np.int64]:
-    return draw_weights(len(truth["images"]), bootstrap.resamples, bootstrap.seed)
+def _draw(ground_truth: Mapping[str, Any], bootstrap: Bootstrap) -> NDArray[np.int64]:
+    return draw_weights(len(ground_truth["images"]), bootstrap.resamples, bootstrap.seed)
 
 
 def _measure(

@@ -1,7 +1,7 @@
 """One HTML file about a model for the people who decide on it: verdict, figures, data, limits.
 
 What a model card should say follows Mitchell et al., Model Cards for Model Reporting (2019). The
-file needs no other: pictures lie in it, and it asks no host for anything.
+file needs no other: images lie in it, and it asks no host for anything.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from rhymes.metrics.gate import GateParams, Measured
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 
-_PICTURES = 6
-_PICTURE_SIDE = 900
+_IMAGES = 6
+_IMAGE_SIDE = 900
 _FEW_OBJECTS = 10
 _LISTED = 10
 FIGURES = {
@@ -48,7 +48,7 @@ class Card:
         metrics: reports/evaluate/metrics.json's value.
         conversion: data/coco/report.json's value.
         training: models/checkpoint/training.json's value.
-        pictures: By file name, the worst first: JPEGs of what went wrong.
+        images: By file name, the worst first: JPEGs of what went wrong.
     """
 
     gate: Mapping[str, Any]
@@ -57,21 +57,21 @@ class Card:
     metrics: Mapping[str, Any]
     conversion: Mapping[str, Any]
     training: Mapping[str, Any]
-    pictures: Mapping[str, bytes]
+    images: Mapping[str, bytes]
 
 
-def load_pictures(folder: Path) -> dict[str, bytes]:
-    """Read the worst pictures that `evaluate` drew, as JPEGs small enough for a page."""
-    return {path.name: _picture_to_jpeg(path) for path in sorted(folder.glob("*.png"))[:_PICTURES]}
+def load_images(folder: Path) -> dict[str, bytes]:
+    """Read the worst images that `evaluate` drew, as JPEGs small enough for a page."""
+    return {path.name: _image_to_jpeg(path) for path in sorted(folder.glob("*.png"))[:_IMAGES]}
 
 
-def _picture_to_jpeg(path: Path) -> bytes:
+def _image_to_jpeg(path: Path) -> bytes:
     try:
-        with Image.open(path) as picture:
-            small = picture.convert("RGB")
+        with Image.open(path) as image:
+            small = image.convert("RGB")
     except OSError as error:
-        raise InputError(f"{path}: no picture ({error}); run `dvc repro evaluate`") from None
-    small.thumbnail((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.LANCZOS)
+        raise InputError(f"{path}: no image ({error}); run `dvc repro evaluate`") from None
+    small.thumbnail((_IMAGE_SIDE, _IMAGE_SIDE), Image.Resampling.LANCZOS)
     data = io.BytesIO()
     small.save(data, "JPEG", quality=80)
     return data.getvalue()
@@ -99,9 +99,7 @@ def card_to_html(card: Card) -> str:
             data=_data(card.conversion),
             training=card.training,
             settings=list(_flattened(card.training["params"])),
-            pictures=[
-                base64.b64encode(picture).decode("ascii") for picture in card.pictures.values()
-            ],
+            images=[base64.b64encode(image).decode("ascii") for image in card.images.values()],
             hashes=_hashes(card),
             few=_few(card),
             few_objects=_FEW_OBJECTS,

@@ -3,7 +3,7 @@
 hotcoco computes it: pycocotools' numbers, a hundred times as fast. Nothing is printed, and nothing
 here needs TensorFlow.
 
-Of each picture and class, COCO counts the 100 surest detections. A picture with more objects of
+Of each image and class, COCO counts the 100 best detections. An image with more objects of
 one class than that cannot reach a recall of 1; the definition is kept all the same, so that the
 numbers mean what they mean elsewhere.
 """
@@ -39,7 +39,7 @@ HEADLINE = ("AP", "AP50", "mask_AP", "mask_AP50")
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class: average precisions as fractions (None: not in the truth), objects in the truth."""
+    """One class: average precisions as fractions (None: no such object), and how many objects."""
 
     ap: float | None
     ap50: float | None
@@ -52,10 +52,11 @@ class Scores:
 
     Attributes:
         summary: AP, AP50, AP75, AP_small, AP_medium, AP_large, AR_1, AR_10, AR_100, AR_small,
-            AR_medium, AR_large; fractions of 0 to 1, None where the truth has no such object.
+            AR_medium, AR_large; fractions of 0 to 1, None where the ground truth has no such
+            object.
         classes: By class name, in the order of their ids.
         precision50: float64 [101, classes], precision at recall 0, 0.01, ... 1 with IoU 0.50;
-            -1 for classes that the truth lacks.
+            -1 for classes that the ground truth lacks.
         precision75: The same with IoU 0.75.
     """
 
@@ -65,19 +66,19 @@ class Scores:
     precision75: NDArray[np.float64]
 
 
-def score(truth: Coco, results: Sequence[Result], kind: Kind) -> Scores:
+def score(ground_truth: Coco, results: Sequence[Result], kind: Kind) -> Scores:
     """Score results against a COCO dataset.
 
     Args:
-        truth: A COCO dataset without crowds.
+        ground_truth: A COCO dataset without crowds.
         results: COCO results; of masks (`segm`) the areas are those of the masks.
         kind: `bbox` compares boxes, `segm` masks.
 
     Raises:
-        InputError: masks are asked for and an object of the truth has none.
-        ValueError: a result names a picture or class that the truth lacks, or has no mask.
+        InputError: masks are asked for and an object of the ground truth has none.
+        ValueError: a result names an image or class that the ground truth lacks, or has no mask.
     """
-    evaluation = coco_evaluation(truth, results, kind)
+    evaluation = coco_evaluation(ground_truth, results, kind)
     evaluation.evaluate()
     evaluation.accumulate()
     arrays: dict[str, Any] = evaluation.eval or {}
@@ -86,51 +87,57 @@ def score(truth: Coco, results: Sequence[Result], kind: Kind) -> Scores:
     every = _AREAS["all"], _MAX_DETECTIONS[100]
     return Scores(
         summary=_summary(precision, recall),
-        classes=_class_scores(truth, precision[..., *every]),
+        classes=_class_scores(ground_truth, precision[..., *every]),
         precision50=precision[_IOU50, :, :, *every],
         precision75=precision[_IOU75, :, :, *every],
     )
 
 
-def coco_evaluation(truth: Coco, results: Sequence[Result], kind: Kind) -> hotcoco.COCOeval:
+def coco_evaluation(ground_truth: Coco, results: Sequence[Result], kind: Kind) -> hotcoco.COCOeval:
     """Prepare hotcoco's evaluation; its detections are numbered from 1 as `results` has them."""
     compared = "segmentation" if kind == "segm" else "bbox"
-    _check_results(truth, results, compared)
+    _check_results(ground_truth, results, compared)
     if kind == "segm":
-        _check_truth_masks(truth)
+        _check_ground_truth_masks(ground_truth)
     # With a bbox beside the mask, loadRes takes the box's area to tell small from large.
     keys = "image_id", "category_id", "score", compared
-    dataset = hotcoco.COCO({key: truth[key] for key in ("images", "annotations", "categories")})
+    dataset = hotcoco.COCO(
+        {key: ground_truth[key] for key in ("images", "annotations", "categories")}
+    )
     detected = dataset.load_res([{key: result[key] for key in keys} for result in results])
     return hotcoco.COCOeval(dataset, detected, kind)
 
 
-def _check_results(truth: Coco, results: Sequence[Result], compared: str) -> None:
-    images = {image["id"] for image in truth["images"]}
-    categories = {category["id"] for category in truth["categories"]}
+def _check_results(ground_truth: Coco, results: Sequence[Result], compared: str) -> None:
+    images = {image["id"] for image in ground_truth["images"]}
+    categories = {category["id"] for category in ground_truth["categories"]}
     for i, result in enumerate(results):
         if result["image_id"] not in images:
-            raise ValueError(f"result {i}: the truth has no image {result['image_id']}")
+            raise ValueError(f"result {i}: the ground truth has no image {result['image_id']}")
         if result["category_id"] not in categories:
-            raise ValueError(f"result {i}: the truth has no category {result['category_id']}")
+            raise ValueError(
+                f"result {i}: the ground truth has no category {result['category_id']}"
+            )
         if compared not in result:
             raise ValueError(f"result {i} has no {compared}")
 
 
-def _check_truth_masks(truth: Coco) -> None:
-    bare = sum(1 for annotation in truth["annotations"] if not annotation.get("segmentation"))
+def _check_ground_truth_masks(ground_truth: Coco) -> None:
+    bare = sum(
+        1 for annotation in ground_truth["annotations"] if not annotation.get("segmentation")
+    )
     if bare:
         raise InputError(
-            f"masks cannot be scored: {bare} of {len(truth['annotations'])} objects of the truth "
-            "have a box only; annotate polygons or train a model without masks"
+            f"masks cannot be scored: {bare} of {len(ground_truth['annotations'])} objects of "
+            "the ground truth have a box only; annotate polygons or train a model without masks"
         )
 
 
 def _summary(
     precision: NDArray[np.float64], recall: NDArray[np.float64]
 ) -> dict[str, float | None]:
-    surest = precision[..., _MAX_DETECTIONS[100]]
-    by_area = {name: surest[..., area] for name, area in _AREAS.items()}
+    best = precision[..., _MAX_DETECTIONS[100]]
+    by_area = {name: best[..., area] for name, area in _AREAS.items()}
     return {
         "AP": _mean(by_area["all"]),
         "AP50": _mean(by_area["all"][_IOU50]),
@@ -147,16 +154,16 @@ def _summary(
     }
 
 
-def _class_scores(truth: Coco, precision: NDArray[np.float64]) -> dict[str, ClassScore]:
+def _class_scores(ground_truth: Coco, precision: NDArray[np.float64]) -> dict[str, ClassScore]:
     """Scores by class from precision [IoU, recall, class]; COCO orders classes by id."""
-    objects = Counter(annotation["category_id"] for annotation in truth["annotations"])
+    objects = Counter(annotation["category_id"] for annotation in ground_truth["annotations"])
     return {
         category["name"]: ClassScore(
             ap=_mean(precision[:, :, place]),
             ap50=_mean(precision[_IOU50, :, place]),
             objects=objects[category["id"]],
         )
-        for place, category in enumerate(sorted(truth["categories"], key=itemgetter("id")))
+        for place, category in enumerate(sorted(ground_truth["categories"], key=itemgetter("id")))
     }
 
 
@@ -167,7 +174,7 @@ def _mean(values: NDArray[np.float64]) -> float | None:
 
 
 def mean_precision(precision: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Precision [101, classes] -> its mean [101] over the classes in the truth; NaN if none is."""
+    """Precision [101, classes] -> its mean [101] over the classes that occur; NaN if none does."""
     present = precision[:, (precision > -1).all(axis=0)]
     return present.mean(axis=1) if present.size else np.full(len(precision), np.nan)
 

@@ -1,1 +1,1 @@
-"""Many pictures predicted: which ones, what is written, what an annotator should see first."""
+"""Many images predicted: which ones, what is written, what an annotator should see first."""

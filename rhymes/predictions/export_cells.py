@@ -1,4 +1,4 @@
-"""Detections -> Rhymes' annotation cells, in both dialects, and the prediction JSON of a picture.
+"""Detections -> Rhymes' annotation cells, in both dialects, and the prediction JSON of an image.
 
 What is written here, `rhymes.export.rhymes` reads: a pre-annotation is raw input of the pipeline.
 Coordinates are rounded to 1/100 of a pixel, so the corners of a box that was read back lie within
@@ -27,14 +27,14 @@ Dialect = Literal["boxes", "polygons"]
 IMAGE_COLUMNS: dict[Dialect, ImageColumn] = {"boxes": "cdn_file_url", "polygons": "image_url"}
 
 _DECIMALS = 2
-# Pixels. Twice what the reader wants at least (geometry.LEAST_SIDE), because the sum of a rounded
+# Pixels. Twice what the reader wants at least (geometry.MIN_SIDE), because the sum of a rounded
 # corner and a rounded side may be half a step of floating point off.
 _THINNEST = 0.02
 
 
 @dataclass(frozen=True)
 class Outlines:
-    """What one ring for each object can say of the masks of a picture.
+    """What one ring for each object can say of the masks of an image.
 
     Attributes:
         rings: x and y in pixels, rounded; None for an object without a mask, or with an empty one.
@@ -94,13 +94,13 @@ def _name_problem(name: str, seen: Mapping[str, int]) -> str:
 def detections_to_items(
     detections: Detections, outlines: Outlines, names: Mapping[int, str], dialect: Dialect
 ) -> list[dict[str, Any]]:
-    """Make the items of an annotation cell, the surest object first.
+    """Make the items of an annotation cell, the best object first.
 
     In the polygons dialect an object without a ring is written as a box rather than lost: a file
     may mix both types of items.
 
     Args:
-        detections: The objects of one picture.
+        detections: The objects of one image.
         outlines: Of the same objects.
         names: Class names by id.
         dialect: Which type the items have.
@@ -153,7 +153,7 @@ def _score(detections: Detections, index: int) -> float:
 
 
 def _box_data(detections: Detections, index: int) -> list[float]:
-    """Round a box to [x, y, width, height] that lies in the picture and has a size."""
+    """Round a box to [x, y, width, height] that lies in the image and has a size."""
     xmin, ymin, xmax, ymax = detections.boxes[index].tolist()
     x, width = _side(xmin, xmax, detections.width)
     y, height = _side(ymin, ymax, detections.height)
@@ -180,7 +180,7 @@ def detections_to_prediction(
     names: Mapping[int, str],
     info: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Make the prediction JSON of one picture, in the shape that the platform loads.
+    """Make the prediction JSON of one image, in the shape that the platform loads.
 
     Returns:
         {"info": ..., "identifications": [...]}: the items of the boxes dialect, each with its

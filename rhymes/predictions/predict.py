@@ -1,4 +1,4 @@
-"""Predict on pictures with a model server, and write what annotators and the pipeline read.
+"""Predict on images with a model server, and write what annotators and the pipeline read.
 
 python -m rhymes.predictions.predict FILES... --out DIR      (`make serve` starts a server)
 
@@ -18,27 +18,27 @@ from pathlib import Path
 from rhymes.client.client import DetectorClient
 from rhymes.client.errors import ServingError
 from rhymes.common.errors import InputError
-from rhymes.predictions.picture_list import PictureList, path_to_text, paths_to_pictures
+from rhymes.predictions.image_list import ImageList, path_to_text, paths_to_images
 from rhymes.predictions.prediction_files import FAILURES, check_out
-from rhymes.predictions.prediction_run import RunOptions, RunResult, predict_pictures
+from rhymes.predictions.prediction_run import RunOptions, RunResult, predict_images
 
 ADDRESS_VARIABLE = "SERVING_ADDRESS"
 _LISTED = 20
 
 _DESCRIPTION = """\
-Find objects in pictures with a model server, and write a folder of predictions.
+Find objects in images with a model server, and write a folder of predictions.
 
 DIR gets annotations.csv with categories.csv (an export that the pipeline reads: set raw.export to
-DIR), copies of the pictures in images/, annotated pictures in pictures/, one prediction a picture
+DIR), copies of the images in images/, annotated images in drawings/, one prediction an image
 in json/, coco_results.json (all parts of masks) with coco_images.json, failures.csv and
 prediction.json.
 """
 
 _EPILOG = """\
-A picture that fails is listed at the end and in failures.csv; the others are written. Ctrl-C, and a
+An image that fails is listed at the end and in failures.csv; the others are written. Ctrl-C, and a
 server that is gone for good, end the run; what is complete by then is written.
 
-Exit code: 0 all pictures written; 1 some failed, or the run ended early or could not begin; 2 wrong
+Exit code: 0 all images written; 1 some failed, or the run ended early or could not begin; 2 wrong
 arguments; 130 Ctrl-C.
 """
 
@@ -55,7 +55,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     parser.add_argument(
         "files", nargs="+", type=Path, metavar="FILES",
-        help="pictures, and folders: of these all pictures in them at any depth, sorted; names "
+        help="images, and folders: of these all images in them at any depth, sorted; names "
         "that begin with a dot, and DIR itself, are left out",
     )  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
@@ -85,11 +85,11 @@ def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     server.add_argument(
         "--timeout", type=_seconds, default=30.0, metavar="SECONDS",
-        help="for one picture (%(default)g)",
+        help="for one image (%(default)g)",
     )  # fmt: skip
     server.add_argument(
         "--workers", type=_positive, default=4, metavar="N",
-        help="pictures at a time (%(default)d); each takes up to 16 bytes of memory a pixel",
+        help="images at a time (%(default)d); each takes up to 16 bytes of memory a pixel",
     )  # fmt: skip
 
 
@@ -105,13 +105,13 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     output.add_argument(
         "--rank", choices=("input", "uncertain"), default="input",
-        help="order of annotations.csv: as given, or first those pictures that would teach the "
+        help="order of annotations.csv: as given, or first those images that would teach the "
         "model most, judged by all that it found, of whatever score (%(default)s)",
     )  # fmt: skip
-    output.add_argument("--no-pictures", action="store_true", help="draw no annotated pictures")
+    output.add_argument("--no-images", action="store_true", help="draw no annotated images")
     output.add_argument(
         "--image_url_prefix", metavar="URL",
-        help="the pictures lie at this URL followed by their path below their folder: copy none, "
+        help="the images lie at this URL followed by their path below their folder: copy none, "
         "and name them so in annotations.csv",
     )  # fmt: skip
 
@@ -146,9 +146,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = Path(os.path.realpath(options.out))
     try:
         check_out(out, overwrite=options.overwrite)
-        listed = paths_to_pictures(options.files, out, options.image_url_prefix)
+        listed = paths_to_images(options.files, out, options.image_url_prefix)
         with _open_client(options) as client:
-            result = predict_pictures(client, listed, _run_options(options, out))
+            result = predict_images(client, listed, _run_options(options, out))
     except (InputError, ServingError) as error:
         return _complain(str(error), 1)
     except OSError as error:
@@ -176,22 +176,22 @@ def _run_options(options: argparse.Namespace, out: Path) -> RunOptions:
         score=options.score,
         dialect=options.dialect,
         rank=options.rank,
-        is_drawn=not options.no_pictures,
+        is_drawn=not options.no_images,
         workers=options.workers,
     )
 
 
-def _result_to_lines(result: RunResult, listed: PictureList, out: str) -> Iterator[str]:
+def _result_to_lines(result: RunResult, listed: ImageList, out: str) -> Iterator[str]:
     counts, model = result.counts, result.model
-    pictures = f"{counts.pictures} of {len(listed.pictures)} pictures"
+    images = f"{counts.images} of {len(listed.images)} images"
     yield (
-        f"predict: {counts.objects} objects in {pictures} -> {out} "
+        f"predict: {counts.objects} objects in {images} -> {out} "
         f"(model {model.name}, version {model.version})"
     )
     if listed.passed_over:
-        yield f"  {listed.passed_over} files of the folders have no picture's suffix: passed over"
+        yield f"  {listed.passed_over} files of the folders have no image's suffix: passed over"
     if counts.blank:
-        yield f"  {counts.blank} pictures in which nothing at all was found"
+        yield f"  {counts.blank} images in which nothing at all was found"
     if counts.cut:
         yield (
             f"  {counts.cut} objects in several parts: annotations.csv and json/ have the largest, "
@@ -210,7 +210,7 @@ def _report_problems(result: RunResult) -> int:
         print(f"  ... and {more} more in {FAILURES}", file=sys.stderr)
     if result.stop is None:
         return 1 if result.failures else 0
-    rest = f"{result.untried} pictures were not tried; what was complete is written"
+    rest = f"{result.untried} images were not tried; what was complete is written"
     if isinstance(result.stop, KeyboardInterrupt):
         return _complain(f"interrupted: {rest}", 130)
     if not isinstance(result.stop, ServingError | OSError):

@@ -1,17 +1,17 @@
 """The folder that predictions are written to: an export that the pipeline reads, and what else.
 
-    annotations.csv    one row a picture: the export's image column and `output_content`
+    annotations.csv    one row an image: the export's image column and `output_content`
     categories.csv     the model's classes, one a row
-    images/            the pictures, byte for byte (unless they lie at a URL)
-    pictures/          annotated pictures to look at
-    json/              one prediction a picture, in the shape that the platform loads
+    images/            the images, byte for byte (unless they lie at a URL)
+    images/          annotated images to look at
+    json/              one prediction an image, in the shape that the platform loads
     coco_results.json  COCO results, a list; masks as RLE, with all parts
     coco_images.json   COCO's images and categories, to which their ids belong
     failures.csv       files without a prediction, and why
     prediction.json    model, settings and counts of the run; marks the folder as ours
 
 The folder is written aside and renamed. Rows wait on the disk for their order, so memory holds
-some hundred bytes a picture.
+some hundred bytes an image.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from rhymes.common.files import folder_written_aside, save_json, save_text
 from rhymes.export.categories import COLUMN as CATEGORY_COLUMN
 from rhymes.export.rhymes import ANNOTATION_COLUMN
 from rhymes.predictions.export_cells import IMAGE_COLUMNS, Dialect
-from rhymes.predictions.picture_list import IMAGES, Failure
+from rhymes.predictions.image_list import IMAGES, Failure
 from rhymes.predictions.prediction_outputs import Outputs
 from rhymes.predictions.ranking import Uncertainty, most_uncertain_first
 
@@ -41,9 +41,9 @@ Rank = Literal["input", "uncertain"]
 
 ANNOTATIONS, CATEGORIES = "annotations.csv", "categories.csv"
 COCO_RESULTS, COCO_IMAGES = "coco_results.json", "coco_images.json"
-PICTURES, JSON, FAILURES, RUN = "pictures", "json", "failures.csv", "prediction.json"
+DRAWINGS, JSON, FAILURES, RUN = "drawings", "json", "failures.csv", "prediction.json"
 
-_FOLDERS = (IMAGES, PICTURES, JSON)
+_FOLDERS = (IMAGES, DRAWINGS, JSON)
 _OURS = {*_FOLDERS, ANNOTATIONS, CATEGORIES, COCO_RESULTS, COCO_IMAGES, FAILURES, RUN}
 
 
@@ -51,7 +51,7 @@ _OURS = {*_FOLDERS, ANNOTATIONS, CATEGORIES, COCO_RESULTS, COCO_IMAGES, FAILURES
 class Counts:
     """Of what was written; the words are those of `Outputs`."""
 
-    pictures: int = 0
+    images: int = 0
     objects: int = 0
     cut: int = 0
     empty: int = 0
@@ -61,7 +61,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class _Written:
-    """What is kept of a picture until the end: `position` is that of its row in the spool."""
+    """What is kept of an image until the end: `position` is that of its row in the spool."""
 
     image: CocoImage
     uncertainty: Uncertainty
@@ -100,7 +100,7 @@ def check_out(out: Path, *, overwrite: bool) -> None:
 
 
 class PredictionWriter:
-    """Writes what there is to say of pictures, one after the other; see `prediction_folder`.
+    """Writes what there is to say of images, one after the other; see `prediction_folder`.
 
     Attributes:
         counts: Of what was written.
@@ -119,12 +119,12 @@ class PredictionWriter:
         self._written: list[_Written] = []
 
     def add(self, outputs: Outputs) -> None:
-        """Write a picture's own files, and take down what stands in common ones."""
-        picture = outputs.picture
+        """Write an image's own files, and take down what stands in common ones."""
+        image = outputs.image
         files = {
-            f"{JSON}/{picture.stem}.json": outputs.prediction.encode("utf-8"),
-            f"{IMAGES}/{picture.file_name}": outputs.copy,
-            f"{PICTURES}/{picture.stem}.jpg": outputs.drawn,
+            f"{JSON}/{image.stem}.json": outputs.prediction.encode("utf-8"),
+            f"{IMAGES}/{image.file_name}": outputs.copy,
+            f"{DRAWINGS}/{image.stem}.jpg": outputs.drawn,
         }
         for name, data in files.items():
             if data is not None:
@@ -134,12 +134,12 @@ class PredictionWriter:
             self._results.write(self._before_result + result)
             self._before_result = ",\n"
         self._written.append(_Written(outputs.coco_image, outputs.uncertainty, self._end))
-        row = _rows_to_csv([(picture.image, outputs.cell)])
+        row = _rows_to_csv([(image.image, outputs.cell)])
         self._end += self._rows.write(row.encode("utf-8"))
         self._count(outputs)
 
     def _count(self, outputs: Outputs) -> None:
-        self.counts.pictures += 1
+        self.counts.images += 1
         self.counts.objects += outputs.objects
         self.counts.cut += outputs.cut
         self.counts.empty += outputs.empty
@@ -148,7 +148,7 @@ class PredictionWriter:
     def finish(
         self, names: Sequence[str], dialect: Dialect, rank: Rank, run: Mapping[str, Any]
     ) -> None:
-        """Write the files that are common to all pictures.
+        """Write the files that are common to all images.
 
         Args:
             names: Of all classes, in the order of their ids.

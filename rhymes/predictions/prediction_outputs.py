@@ -1,4 +1,4 @@
-"""What was found in one picture -> the bytes of every file that tells of it."""
+"""What was found in one image -> the bytes of every file that tells of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rhymes.predictions.export_cells import (
     detections_to_prediction,
     items_to_cell,
 )
-from rhymes.predictions.picture_list import Picture
+from rhymes.predictions.image_list import ListedImage
 from rhymes.predictions.ranking import Uncertainty, detections_to_uncertainty
 
 _QUALITY = 90
@@ -29,13 +29,13 @@ _QUALITY = 90
 
 @dataclass(frozen=True)
 class OutputSettings:
-    """What all pictures of a run have in common.
+    """What all images of a run have in common.
 
     Attributes:
         names: Class names by id.
         dialect: Of the CSV.
         score: Objects of at least this score are written and drawn.
-        is_drawn: Whether to draw annotated pictures.
+        is_drawn: Whether to draw annotated images.
         model: What the JSON's `info` says of the model.
     """
 
@@ -48,16 +48,16 @@ class OutputSettings:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Everything that is written about a picture.
+    """Everything that is written about an image.
 
     Attributes:
-        picture: The picture.
+        image: The image.
         coco_image: Its record in COCO's list of images.
         cell: Its `output_content` in the CSV.
         prediction: The text of its JSON file.
         coco_results: The texts of its records in COCO's list of results.
         copy: The bytes of its file, where a copy is wanted.
-        drawn: An annotated picture, JPEG, where one is wanted.
+        drawn: An annotated image, JPEG, where one is wanted.
         uncertainty: How much it would teach the model.
         objects: How many are written.
         cut: How many of those have parts that CSV and JSON leave out.
@@ -65,7 +65,7 @@ class Outputs:
         is_blank: Whether nothing at all was found, of whatever score.
     """
 
-    picture: Picture
+    image: ListedImage
     coco_image: CocoImage
     cell: str
     prediction: str
@@ -80,44 +80,44 @@ class Outputs:
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A picture and what its file holds.
+class LoadedImage:
+    """An image and what its file holds.
 
     Attributes:
-        picture: The picture.
+        image: The image.
         number: Its id in the COCO files.
         data: The bytes of its file.
-        upright: The same picture as detectors see it.
+        upright: The same image as detectors see it.
     """
 
-    picture: Picture
+    image: ListedImage
     number: int
     data: bytes
     upright: UprightImage
 
 
 def detections_to_outputs(
-    loaded: Loaded, detections: Detections, settings: OutputSettings
+    loaded: LoadedImage, detections: Detections, settings: OutputSettings
 ) -> Outputs:
-    """Make all that is written about a picture, of all that was found in it.
+    """Make all that is written about an image, of all that was found in it.
 
     Raises:
         InputError: a class has no name.
     """
-    picture = loaded.picture
+    image = loaded.image
     uncertainty = detections_to_uncertainty(detections)
     chosen = detections.above(settings.score)
     outlines = detections_to_outlines(chosen)
     items = detections_to_items(chosen, outlines, settings.names, settings.dialect)
-    info = _info(picture, detections, uncertainty, settings)
+    info = _info(image, detections, uncertainty, settings)
     prediction = detections_to_prediction(chosen, outlines, settings.names, info)
     return Outputs(
-        picture,
+        image,
         _coco_image(loaded),
         items_to_cell(items),
         _json(prediction) + "\n",
         tuple(_json(result) for result in detections_to_coco(chosen, loaded.number)),
-        copy=loaded.data if picture.is_copied else None,
+        copy=loaded.data if image.is_copied else None,
         drawn=_draw(loaded.upright, chosen, settings.names) if settings.is_drawn else None,
         uncertainty=uncertainty,
         objects=len(chosen),
@@ -128,11 +128,11 @@ def detections_to_outputs(
 
 
 def _info(
-    picture: Picture, detections: Detections, uncertainty: Uncertainty, settings: OutputSettings
+    image: ListedImage, detections: Detections, uncertainty: Uncertainty, settings: OutputSettings
 ) -> dict[str, Any]:
     return {
-        "file": picture.shown,
-        "image": picture.image,
+        "file": image.shown,
+        "image": image.image,
         "width": detections.width,
         "height": detections.height,
         **settings.model,
@@ -141,13 +141,13 @@ def _info(
     }
 
 
-def _coco_image(loaded: Loaded) -> CocoImage:
+def _coco_image(loaded: LoadedImage) -> CocoImage:
     return {
         "id": loaded.number,
-        "file_name": loaded.picture.file_name,
+        "file_name": loaded.image.file_name,
         "width": loaded.upright.width,
         "height": loaded.upright.height,
-        "source": loaded.picture.image,
+        "source": loaded.image.image,
     }
 
 

@@ -1,4 +1,4 @@
-"""Pictures -> detections of a server -> a folder of predictions, several pictures at a time."""
+"""Images -> detections of a server -> a folder of predictions, several images at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Protocol
 from tqdm import tqdm
 
 from rhymes.client.client import Answer
-from rhymes.client.description import ServedModel
+from rhymes.client.description import ModelDescription
 from rhymes.client.errors import (
     BadImage,
     ModelNotFound,
@@ -25,17 +25,17 @@ from rhymes.client.errors import (
 from rhymes.common.errors import InputError
 from rhymes.images.images import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS, UprightImage, check_image
 from rhymes.predictions.export_cells import Dialect, check_names
+from rhymes.predictions.image_list import Failure, ImageList, ListedImage, load_image
 from rhymes.predictions.interrupts import undisturbed
-from rhymes.predictions.picture_list import Failure, Picture, PictureList, load_picture
 from rhymes.predictions.prediction_files import Counts, PredictionWriter, Rank, prediction_folder
 from rhymes.predictions.prediction_outputs import (
-    Loaded,
+    LoadedImage,
     Outputs,
     OutputSettings,
     detections_to_outputs,
 )
 
-# Pictures in a row that the server failed on, after which the rest is not tried: a server that
+# Images in a row that the server failed on, after which the rest is not tried: a server that
 # hangs would cost each of 10,000 the whole time that it may take.
 _GIVE_UP_AFTER = 8
 
@@ -43,7 +43,7 @@ _GIVE_UP_AFTER = 8
 class Client(Protocol):
     """What is needed of a `DetectorClient`."""
 
-    def describe(self, version: int | None = None) -> ServedModel: ...  # noqa: D102
+    def describe(self, version: int | None = None) -> ModelDescription: ...  # noqa: D102
 
     def answer(  # noqa: D102
         self, data: UprightImage, *, masks: bool = True, version: int | None = None
@@ -59,8 +59,8 @@ class RunOptions:
         score: Objects of at least this score are written.
         dialect: Of the CSV; None for that which fits the model: polygons where it gives masks.
         rank: The order of the CSV's rows.
-        is_drawn: Whether to draw annotated pictures.
-        workers: Pictures at a time.
+        is_drawn: Whether to draw annotated images.
+        workers: Images at a time.
     """
 
     out: Path
@@ -80,11 +80,11 @@ class RunResult:
         dialect: Of the CSV.
         counts: Of what was written.
         failures: Files without a prediction.
-        stop: What ended it before the last picture, if anything did.
-        untried: How many pictures it did not come to.
+        stop: What ended it before the last image, if anything did.
+        untried: How many images it did not come to.
     """
 
-    model: ServedModel
+    model: ModelDescription
     dialect: Dialect
     counts: Counts
     failures: Sequence[Failure]
@@ -97,10 +97,10 @@ class _ModelChangedError(ServingError):
 
 
 class _GivenUpError(ServingError):
-    """Too many pictures failed in a row."""
+    """Too many images failed in a row."""
 
 
-# What will not be otherwise for the next picture.
+# What will not be otherwise for the next image.
 _FATAL = (
     ServerUnreachable,
     ModelNotFound,
@@ -111,15 +111,15 @@ _FATAL = (
 )
 
 
-def predict_pictures(client: Client, listed: PictureList, options: RunOptions) -> RunResult:
-    """Predict on all pictures and write the folder.
+def predict_images(client: Client, listed: ImageList, options: RunOptions) -> RunResult:
+    """Predict on all images and write the folder.
 
-    Every picture is asked of the version that is described first, so that one model speaks in all
-    of the folder. A picture that fails is listed. Where no further one can succeed, and on Ctrl-C,
+    Every image is asked of the version that is described first, so that one model speaks in all
+    of the folder. An image that fails is listed. Where no further one can succeed, and on Ctrl-C,
     what is complete is written, and the result says why it is not all.
 
     Raises:
-        ServingError: it ended before the first picture was written; `out` is as it was.
+        ServingError: it ended before the first image was written; `out` is as it was.
         KeyboardInterrupt: likewise.
         InputError: the model's class names cannot be written.
     """
@@ -135,27 +135,31 @@ def predict_pictures(client: Client, listed: PictureList, options: RunOptions) -
     with ExitStack() as last, prediction_folder(options.out) as writer:
         writer.failures += listed.failures
         run = _Run(client, model, settings, writer)
-        stop = run.predict(listed.pictures, options.workers)
-        if stop is not None and not writer.counts.pictures:
+        stop = run.predict(listed.images, options.workers)
+        if stop is not None and not writer.counts.images:
             raise stop
         # From here on until the folder has its name, a second Ctrl-C would cost all of it.
         last.enter_context(undisturbed())
         names = [model.class_names[class_id] for class_id in sorted(model.class_names)]
         asked = {"score": options.score, "dialect": dialect, "rank": options.rank}
         writer.finish(names, dialect, options.rank, about | asked | {"complete": stop is None})
-    untried = len(listed.pictures) - run.tried
+    untried = len(listed.images) - run.tried
     return RunResult(model, dialect, writer.counts, writer.failures, stop, untried)
 
 
 class _Run:
-    """One walk through the pictures.
+    """One walk through the images.
 
     Attributes:
-        tried: How many pictures were written or failed.
+        tried: How many images were written or failed.
     """
 
     def __init__(
-        self, client: Client, model: ServedModel, settings: OutputSettings, writer: PredictionWriter
+        self,
+        client: Client,
+        model: ModelDescription,
+        settings: OutputSettings,
+        writer: PredictionWriter,
     ) -> None:
         self.tried = 0
         self._client = client
@@ -165,17 +169,17 @@ class _Run:
         self._failed_in_a_row = 0
 
     def predict(
-        self, pictures: Sequence[Picture], workers: int
+        self, images: Sequence[ListedImage], workers: int
     ) -> Exception | KeyboardInterrupt | None:
-        """Write the pictures in their order; return what ended it before the last."""
+        """Write the images in their order; return what ended it before the last."""
         # Threads of this pool are daemons: on Ctrl-C nobody waits for what is under way.
         with (
             ThreadPool(workers) as pool,
-            tqdm(total=len(pictures), desc="predict", unit="picture", disable=None) as bar,
+            tqdm(total=len(images), desc="predict", unit="image", disable=None) as bar,
         ):
             try:
-                for picture, pending in self._in_order(pictures, pool, 2 * workers):
-                    self._take(picture, pending)
+                for image, pending in self._in_order(images, pool, 2 * workers):
+                    self._take(image, pending)
                     bar.update()
             # Also what nobody expected: hours of work are to be written first.
             except (Exception, KeyboardInterrupt) as stop:
@@ -183,18 +187,18 @@ class _Run:
         return None
 
     def _in_order(
-        self, pictures: Sequence[Picture], pool: ThreadPool, ahead: int
-    ) -> Iterator[tuple[Picture, AsyncResult[Outputs]]]:
-        """Yield all pictures; not more than `ahead` of them are begun, or wait to be written."""
-        waiting: deque[tuple[Picture, AsyncResult[Outputs]]] = deque()
-        for number, picture in enumerate(pictures, start=1):
-            waiting.append((picture, pool.apply_async(self._predict, (number, picture))))
+        self, images: Sequence[ListedImage], pool: ThreadPool, ahead: int
+    ) -> Iterator[tuple[ListedImage, AsyncResult[Outputs]]]:
+        """Yield all images; not more than `ahead` of them are begun, or wait to be written."""
+        waiting: deque[tuple[ListedImage, AsyncResult[Outputs]]] = deque()
+        for number, image in enumerate(images, start=1):
+            waiting.append((image, pool.apply_async(self._predict, (number, image))))
             if len(waiting) == ahead:
                 yield waiting.popleft()
         yield from waiting
 
-    def _predict(self, number: int, picture: Picture) -> Outputs:
-        data = load_picture(picture.path, MAX_IMAGE_BYTES)
+    def _predict(self, number: int, image: ListedImage) -> Outputs:
+        data = load_image(image.path, MAX_IMAGE_BYTES)
         upright = check_image(
             data,
             max_bytes=MAX_IMAGE_BYTES,
@@ -209,17 +213,17 @@ class _Run:
                 f"version {self._model.version} of model '{self._model.name}' is no longer the "
                 "one that this run began with: its files were replaced; predict again"
             )
-        loaded = Loaded(picture, number, data, upright)
+        loaded = LoadedImage(image, number, data, upright)
         return detections_to_outputs(loaded, answer.detections, self._settings)
 
-    def _take(self, picture: Picture, pending: AsyncResult[Outputs]) -> None:
+    def _take(self, image: ListedImage, pending: AsyncResult[Outputs]) -> None:
         try:
             outputs = pending.get()
         except _FATAL:
             raise
         except (ServingError, InputError) as error:
             self.tried += 1
-            self._fail(picture, error)
+            self._fail(image, error)
             return
         with undisturbed() as interrupted:
             self._writer.add(outputs)
@@ -228,9 +232,9 @@ class _Run:
         if interrupted:
             raise KeyboardInterrupt
 
-    def _fail(self, picture: Picture, error: ServingError | InputError) -> None:
-        self._writer.failures.append(Failure(picture.shown, " ".join(str(error).split())))
+    def _fail(self, image: ListedImage, error: ServingError | InputError) -> None:
+        self._writer.failures.append(Failure(image.shown, " ".join(str(error).split())))
         if isinstance(error, ServingError) and not isinstance(error, BadImage):
             self._failed_in_a_row += 1
             if self._failed_in_a_row == _GIVE_UP_AFTER:
-                raise _GivenUpError(f"{_GIVE_UP_AFTER} pictures in a row failed, the last: {error}")
+                raise _GivenUpError(f"{_GIVE_UP_AFTER} images in a row failed, the last: {error}")

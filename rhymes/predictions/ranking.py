@@ -1,11 +1,11 @@
-"""How much an annotator's look at a picture would teach the model: uncertainty sampling.
+"""How much an annotator's look at an image would teach the model: uncertainty sampling.
 
 The measure is the 1-vs-2 margin of Brust, Käding and Denzler, "Active Learning for Deep Object
 Detection" (VISAPP 2019, arXiv:1809.09875): an object counts (1 - (p1 - p2))^2, where p1 and p2 are
-the scores of its two likeliest classes, and a picture counts as much as its most uncertain object.
+the scores of its two likeliest classes, and an image counts as much as its most uncertain object.
 They find that the sum over all objects does best in that paper, and ascribe it to its choice of
-pictures with many objects. That is a bias towards crowded pictures, which cost an annotator more
-each, so here the sum only decides between pictures of the same maximum.
+images with many objects. That is a bias towards crowded images, which cost an annotator more
+each, so here the sum only decides between images of the same maximum.
 
 A detector gives one class and score for each box instead of all scores, so two things are added:
 
@@ -15,8 +15,8 @@ A detector gives one class and score for each box instead of all scores, so two 
   class leaves them: the best score of another class among them is a candidate for p2. Two classes
   of 0.9 in one place are as uncertain as one of 0.5.
 
-A picture in which nothing at all was found counts 0 and comes last: a detector is not unsure of
-what it did not see. Such pictures are worth a look for what was missed, but nothing here can tell.
+An image in which nothing at all was found counts 0 and comes last: a detector is not unsure of
+what it did not see. Such images are worth a look for what was missed, but nothing here can tell.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _SAME_OBJECT = 0.5  # IoU from which on two boxes show one object
 
 @dataclass(frozen=True, order=True)
 class Uncertainty:
-    """Of a picture; greater is more uncertain.
+    """Of an image; greater is more uncertain.
 
     Attributes:
         highest: of its objects, 0 to 1.
-        total: sum over its objects; counts among pictures of the same `highest`.
+        total: sum over its objects; counts among images of the same `highest`.
     """
 
     highest: float = 0.0
@@ -48,7 +48,7 @@ class Uncertainty:
 
 
 def detections_to_uncertainty(detections: Detections) -> Uncertainty:
-    """Measure a picture by all that was found in it, the unlikely included.
+    """Measure an image by all that was found in it, the unlikely included.
 
     Detections below the score from which on objects are shown belong here: one of 0.45 that is
     left out at 0.5 is what an annotator should look at.
@@ -61,7 +61,7 @@ def _objects(detections: Detections) -> Iterator[tuple[float, float]]:
     """Yield for each object its best score and the best one of another class, 0 without."""
     overlapping = _overlaps(detections.boxes)
     free = np.ones(len(detections), np.bool_)
-    for i in range(len(detections)):  # the surest first
+    for i in range(len(detections)):  # the best first
         if not free[i]:
             continue
         members = overlapping[i] & free
@@ -85,6 +85,6 @@ def _margin_to_uncertainty(first: float, second: float) -> float:
 
 
 def most_uncertain_first(uncertainties: Sequence[Uncertainty]) -> list[int]:
-    """Return the places of the pictures in the order to look at them; ties keep their order."""
+    """Return the places of the images in the order to look at them; ties keep their order."""
     places = range(len(uncertainties))
     return sorted(places, key=lambda place: uncertainties[place], reverse=True)

@@ -2,9 +2,9 @@
 
 Only operations that IEEE 754 rounds exactly are used (+ - * / and the square root), never the
 sine, exponential or power of a maths library: those differ in the last bit between processors,
-and a picture's bytes would with them.
+and an image's bytes would with them.
 
-Lengths are in points: a picture is `scene.POINTS` (320) of them wide, whatever its pixels. A place
+Lengths are in points: an image is `scene.POINTS` (320) of them wide, whatever its pixels. A place
 or a direction in the plane is a complex number, x to the right and y down.
 """
 

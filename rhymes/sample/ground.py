@@ -31,7 +31,7 @@ _MATS = (0xF2EFE6, 0xE8DCC2, 0xDDE6E4, 0xF0D9CF)
 
 @dataclass(frozen=True)
 class Tray:
-    """Where the tray lies: its middle in points from the picture's, its axis, its half sides."""
+    """Where the tray lies: its middle in points from the image's, its axis, its half sides."""
 
     middle: complex
     axis: complex
@@ -40,7 +40,7 @@ class Tray:
 
 @dataclass
 class _Surface:
-    """Colour, height and gloss of the ground, all over the picture."""
+    """Colour, height and gloss of the ground, all over the image."""
 
     albedo: Floats
     height: Floats

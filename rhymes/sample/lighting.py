@@ -1,4 +1,4 @@
-"""Light on reliefs, shadows between things, and the camera that takes the picture."""
+"""Light on reliefs, shadows between things, and the camera that takes the image."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Sprite:
-    """A lit thing at the picture's resolution, ready to be laid on the tray.
+    """A lit thing at the image's resolution, ready to be laid on the tray.
 
     Attributes:
         light: premultiplied linear light, float32 [3, h, w].
@@ -144,7 +144,7 @@ def _shifted(field: Floats, right: int, down: int) -> Floats:
 
 
 def relief_to_sprite(relief: Relief, light: Light, height: float) -> Sprite:
-    """Light a relief, as far as something lies on it, and bring it to the picture's resolution."""
+    """Light a relief, as far as something lies on it, and bring it to the image's resolution."""
     rows, columns = (_used(relief.opacity.max(axis=axis)) for axis in (1, 0))
     albedo, opacity = relief.albedo[:, rows, columns], relief.opacity[rows, columns]
     colour = lit(
@@ -185,7 +185,7 @@ def cast_shadow(opacity: Floats, light: Light, height: float, scale: float) -> t
         opacity: of the thing, float32 [h, w].
         light: the light.
         height: of the thing in points.
-        scale: the picture's pixels per point.
+        scale: the image's pixels per point.
 
     Returns:
         The share of light that is lost, float32 [h + 2m, w + 2m], and its margin m in pixels.
@@ -205,7 +205,7 @@ def cast_shadow(opacity: Floats, light: Light, height: float, scale: float) -> t
 
 
 def photograph(scene: Floats, rng: Generator, scale: float) -> Image.Image:
-    """Take the picture: vignette, white balance, tone, a little blur and sensor noise.
+    """Take the image: vignette, white balance, tone, a little blur and sensor noise.
 
     Args:
         scene: linear light, float32 [3, h, w].
@@ -213,7 +213,7 @@ def photograph(scene: Floats, rng: Generator, scale: float) -> Image.Image:
         scale: pixels per point.
 
     Returns:
-        An RGB picture of the same size.
+        An RGB image of the same size.
     """
     rows, columns = scene.shape[1:]
     y = (np.arange(rows, dtype=np.float32)[:, None] + 0.5) / rows - np.float32(

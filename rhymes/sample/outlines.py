@@ -12,23 +12,23 @@ from rhymes.sample.arithmetic import Floats, resized
 Polygon = list[tuple[float, float]]
 
 FINE = 4
-"""Contours are followed on a grid this many times finer than the picture."""
+"""Contours are followed on a grid this many times finer than the image."""
 
 # A contour goes through the centres of the outermost fine pixels, half of one within the outline:
 # a threshold lowered by as much as coverage falls over that distance makes up for it.
 _EDGE = 0.5 - 0.5 / FINE
-_FEWEST, _MOST = 12, 60
+_MIN_POINTS, _MAX_POINTS = 12, 60
 
 
 def coverage_to_polygon(coverage: Floats, origin: tuple[int, int], closing: float) -> Polygon:
     """Follow the outline of the largest part of a coverage field.
 
     Gaps narrower than twice `closing` (between chips, under a fork) are bridged and holes filled,
-    as annotators do. Points are pixels, x right and y down from the picture's top left corner,
+    as annotators do. Points are pixels, x right and y down from the image's top left corner,
     within the window, rounded to 0.01; 12 to 60 of them, one ring, not closed.
 
     Args:
-        coverage: float32 [h, w] in 0..1 at the picture's resolution, a window of the picture.
+        coverage: float32 [h, w] in 0..1 at the image's resolution, a window of the image.
         origin: x, y of the window's first pixel.
         closing: in pixels.
     """
@@ -53,14 +53,14 @@ def _thinned(points: NDArray[np.float32]) -> NDArray[np.float32]:
     tolerance = 0.3
     while True:
         few = cv2.approxPolyDP(points[:, None, :], tolerance, True)[:, 0, :].astype(np.float32)
-        if len(few) <= _MOST:
+        if len(few) <= _MAX_POINTS:
             return few
         tolerance *= 1.25
 
 
 def _filled_up(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Halve the longest sides until there are enough points."""
-    while len(points) < _FEWEST:
+    while len(points) < _MIN_POINTS:
         steps = np.roll(points, -1, axis=0) - points
         longest = int(np.argmax(steps[:, 0] * steps[:, 0] + steps[:, 1] * steps[:, 1]))
         points = np.insert(points, longest + 1, points[longest] + steps[longest] / 2, axis=0)

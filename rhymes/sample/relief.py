@@ -11,7 +11,7 @@ import numpy as np
 from rhymes.sample.arithmetic import Bools, Floats, Generator, length, mixed, noise
 
 SUPERSAMPLING = 3
-"""A relief's pixels per side of a picture's pixel."""
+"""A relief's pixels per side of an image's pixel."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Relief:
         Args:
             rng: where the randomness comes from.
             reach: half the side of the relief in points of the thing.
-            scale: pixels of the relief per point of the picture.
+            scale: pixels of the relief per point of the image.
             axis: direction to which the thing's x axis is turned.
-            zoom: points of the picture per point of the thing.
+            zoom: points of the image per point of the thing.
         """
         self.rng, self.scale, self.axis = rng, scale * zoom, axis
         self._texture_scale = scale

@@ -22,17 +22,17 @@ from rhymes.sample.outlines import Polygon, coverage_to_polygon
 from rhymes.sample.relief import SUPERSAMPLING, Relief
 
 POINTS = 320
-"""Width and height of a picture in points, whatever its pixels."""
+"""Width and height of an image in points, whatever its pixels."""
 
 _TRIES = 120  # to find room for a thing
 _PLACES = 4  # tried before a thing that would hide a dish stays away
-_LEAST_SEEN = 0.45  # of a dish, or else what hides it goes elsewhere
+_MIN_VISIBLE = 0.45  # of a dish, or else what hides it goes elsewhere
 _WHOLE = 0.9  # a dish of which others hide less than a tenth is outlined as a whole
 _CLOSING = 3.0  # points
 
 
 @dataclass(frozen=True)
-class Picture:
+class TrayImage:
     """A photographed tray with the outlines of its dishes.
 
     Attributes:
@@ -50,8 +50,8 @@ class ServedDish:
 
     Attributes:
         name: its category.
-        origin: x, y of the first pixel of the two fields in the picture.
-        whole: coverage by the dish as far as it is in the picture, float32 [h, w] in 0..1.
+        origin: x, y of the first pixel of the two fields in the image.
+        whole: coverage by the dish as far as it is in the image, float32 [h, w] in 0..1.
         visible: the same less what other things hide.
         area: pixels that the dish would cover if nothing hid it and no edge cut it.
     """
@@ -76,7 +76,7 @@ class Scene:
         canvas: linear light, float32 [3, size, size].
         light: the light that falls on it.
         scale: pixels per point.
-        discs: room that is taken, in points from the picture's middle.
+        discs: room that is taken, in points from the image's middle.
         dishes: from the lowest to the uppermost.
     """
 
@@ -87,12 +87,12 @@ class Scene:
     dishes: list[ServedDish] = field(default_factory=list)
 
 
-def draw_picture(seed: int, index: int, size: int) -> Picture:
-    """Draw picture number `index` of a sample; it depends on nothing but these numbers.
+def draw_image(seed: int, index: int, size: int) -> TrayImage:
+    """Draw image number `index` of a sample; it depends on nothing but these numbers.
 
     Args:
         seed: the sample's seed.
-        index: number of the picture, from 1.
+        index: number of the image, from 1.
         size: width and height in pixels.
     """
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, index))))
@@ -102,7 +102,7 @@ def draw_picture(seed: int, index: int, size: int) -> Picture:
     outlines = [
         (dish.name, coverage_to_polygon(dish.seen(), dish.origin, closing)) for dish in scene.dishes
     ]
-    return Picture(image, outlines)
+    return TrayImage(image, outlines)
 
 
 def serve_tray(rng: Generator, size: int) -> Scene:
@@ -116,7 +116,7 @@ def serve_tray(rng: Generator, size: int) -> Scene:
 
 
 def _random_tray(rng: Generator) -> Tray:
-    """Lay the tray into the picture: turned a little, near or far, perhaps cut by the edge."""
+    """Lay the tray into the image: turned a little, near or far, perhaps cut by the edge."""
     near = between(rng, 0.94, 1.16)
     half = complex(between(rng, 146, 158), between(rng, 122, 140)) * near
     turns = between(rng, -0.03, 0.03) + 0.25 * int(rng.integers(0, 4))
@@ -172,7 +172,7 @@ def _room(rng: Generator, scene: Scene, tray: Tray, thing: Thing, frame: complex
 
 
 def _on_tray(tray: Tray, at: complex, discs: list[Disc]) -> bool:
-    """Tell whether discs lie on the tray, and enough of them in the picture to be worth it."""
+    """Tell whether discs lie on the tray, and enough of them in the image to be worth it."""
     if max(abs(at.real), abs(at.imag)) > POINTS / 2 - 0.3 * discs[0][1]:
         return False
     for place, radius in discs:
@@ -201,10 +201,10 @@ def _lay(scene: Scene, name: str, sprite: Sprite, at: tuple[int, int]) -> bool:
     origin = canvas[1].start, canvas[0].start
     area = float(sprite.dish.sum())
     after = [_left(served, opacity, origin) for served in scene.dishes]
-    if name and float(dish.sum()) < _LEAST_SEEN * area:
+    if name and float(dish.sum()) < _MIN_VISIBLE * area:
         return False
     pairs = list(zip(scene.dishes, after, strict=True))
-    if any(float(left.sum()) < _LEAST_SEEN * served.area for served, left in pairs):
+    if any(float(left.sum()) < _MIN_VISIBLE * served.area for served, left in pairs):
         return False
     for served, left in pairs:
         served.visible = left
@@ -222,12 +222,12 @@ def _lay(scene: Scene, name: str, sprite: Sprite, at: tuple[int, int]) -> bool:
 def _windows(
     shape: tuple[int, ...], first: tuple[int, int], size: int
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return the part of a field that falls into the picture, in its own and the picture's pixels.
+    """Return the part of a field that falls into the image, in its own and the image's pixels.
 
     Args:
         shape: rows, columns of the field.
-        first: x, y of its first pixel in the picture.
-        size: the picture's width and height.
+        first: x, y of its first pixel in the image.
+        size: the image's width and height.
     """
     own, canvas = [], []
     for begin, side in ((first[1], shape[0]), (first[0], shape[1])):

@@ -44,11 +44,11 @@ PUBLISHED_FILE = Path("reports/published/detections.json")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEYS = ("version", "tag", "identity", "test_sha256", "classes", "images")
-_LARGEST_SIDE = 2**15
+_MAX_SIDE = 2**15
 
 
 @dataclass(frozen=True)
-class Found:
+class PublishedDetection:
     """One detection.
 
     Attributes:
@@ -74,7 +74,7 @@ class PublishedImage:
 
     width: int
     height: int
-    detections: Mapping[str, tuple[Found, ...]]
+    detections: Mapping[str, tuple[PublishedDetection, ...]]
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def save_published(path: Path, published: Published) -> None:
     save_text(path, f"{{{text}}}\n")
 
 
-def _found_to_list(found: Found) -> list[float | str]:
+def _found_to_list(found: PublishedDetection) -> list[float | str]:
     return [found.score, *found.bbox, *([] if found.counts is None else [found.counts])]
 
 
@@ -192,7 +192,7 @@ def _value_to_image(value: Any, classes: frozenset[str]) -> tuple[str, Published
     if not isinstance(name, str) or not isinstance(detections, dict):
         raise TypeError("expected file_name, width, height and detections by class")
     for side in (width, height):
-        if type(side) is not int or not 0 < side <= _LARGEST_SIDE:
+        if type(side) is not int or not 0 < side <= _MAX_SIDE:
             raise ValueError(f"{name}: {width!r} x {height!r} is no size")
     if unknown := sorted(set(detections) - classes):
         raise ValueError(f"{name}: {unknown[0]!r} is not among the classes")
@@ -203,7 +203,7 @@ def _value_to_image(value: Any, classes: frozenset[str]) -> tuple[str, Published
     return name, PublishedImage(width, height, found)
 
 
-def _value_to_found(value: Any, width: int, height: int) -> Found:
+def _value_to_found(value: Any, width: int, height: int) -> PublishedDetection:
     if not isinstance(value, list) or len(value) not in (5, 6):
         raise TypeError(f"detection {str(value)[:80]}: expected score, x, y, width, height, mask")
     for number in value[:5]:
@@ -217,7 +217,7 @@ def _value_to_found(value: Any, width: int, height: int) -> Found:
         if not isinstance(counts, str):
             raise TypeError(f"detection {str(value)[:80]}: its mask is no text")
         check_rle(counts, width, height)
-    return Found(score, (x, y, columns, rows), counts)
+    return PublishedDetection(score, (x, y, columns, rows), counts)
 
 
 def results_to_published(
@@ -232,14 +232,18 @@ def results_to_published(
         tag: Under which the version is published.
     """
     names = {category["id"]: category["name"] for category in test["categories"]}
-    of_images: dict[int, dict[str, list[Found]]] = {image["id"]: {} for image in test["images"]}
+    of_images: dict[int, dict[str, list[PublishedDetection]]] = {
+        image["id"]: {} for image in test["images"]
+    }
     for result in results:
         x, y, width, height = result["bbox"]
         mask = result.get("segmentation")
-        found = Found(result["score"], (x, y, width, height), mask["counts"] if mask else None)
+        found = PublishedDetection(
+            result["score"], (x, y, width, height), mask["counts"] if mask else None
+        )
         of_image = of_images[result["image_id"]]
         of_image.setdefault(names[result["category_id"]], []).append(found)
-    # The same picture may stand twice in a split; the same was found in it.
+    # The same image may stand twice in a split; the same was found in it.
     images = {
         image["file_name"]: PublishedImage(
             image["width"],

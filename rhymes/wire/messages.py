@@ -25,7 +25,7 @@ SECONDS_KEY = "rhymes-server-seconds"
 """Decimal seconds that the call spent in the server."""
 
 
-_LONGEST = 1024
+_MAX_LENGTH = 1024
 _CUT = "...TRUNCATED"
 
 
@@ -39,8 +39,8 @@ class WireError(Exception):
     """
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        if len(message) > _LONGEST:
-            message = message[:_LONGEST] + _CUT
+        if len(message) > _MAX_LENGTH:
+            message = message[:_MAX_LENGTH] + _CUT
         super().__init__(message)
         self.code = code
         self.message = message

@@ -10,10 +10,10 @@ import grpc
 import pytest
 
 from app import backend
-from app.picture import Picture, bytes_to_picture
+from app.checked_image import CheckedImage, bytes_to_image
 from rhymes.client.errors import ServerUnreachable, ServingError, VersionNotLoaded
 from tests.support.canned_server import CannedServer, abort, running
-from tests.support.fake_client import encode_picture
+from tests.support.fake_client import encode_image
 
 
 @pytest.fixture
@@ -23,57 +23,57 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[CannedServer]:
         yield canned
 
 
-def make_picture(x: int = 10) -> Picture:
-    return bytes_to_picture("a.jpg", encode_picture((1, (x, 10, 20, 20))))
+def make_image(x: int = 10) -> CheckedImage:
+    return bytes_to_image("a.jpg", encode_image((1, (x, 10, 20, 20))))
 
 
-def test_the_same_picture_is_asked_for_once(server: CannedServer) -> None:
-    first = backend.detect(make_picture(), 1)
-    again = backend.detect(make_picture(), 1)
+def test_the_same_image_is_asked_for_once(server: CannedServer) -> None:
+    first = backend.detect(make_image(), 1)
+    again = backend.detect(make_image(), 1)
     assert len(server.asked_for("Predict")) == 1
     assert first.detections.boxes.tolist() == again.detections.boxes.tolist()
     assert first.server_seconds == again.server_seconds == 0.25
     assert (first.version, first.identity) == (1, "one")
 
 
-def test_another_picture_or_version_is_asked_for(server: CannedServer) -> None:
-    backend.detect(make_picture(), 1)
-    backend.detect(make_picture(50), 1)
+def test_another_image_or_version_is_asked_for(server: CannedServer) -> None:
+    backend.detect(make_image(), 1)
+    backend.detect(make_image(50), 1)
     server.version, server.identity = 2, "two"
-    assert backend.detect(make_picture(), 2).version == 2
+    assert backend.detect(make_image(), 2).version == 2
     assert len(server.asked_for("Predict")) == 3
 
 
-def test_a_name_is_not_part_of_a_picture(server: CannedServer) -> None:
-    picture = make_picture()
-    backend.detect(picture, 1)
-    backend.detect(bytes_to_picture("b.jpg", picture.data), 1)
+def test_a_name_is_not_part_of_an_image(server: CannedServer) -> None:
+    image = make_image()
+    backend.detect(image, 1)
+    backend.detect(bytes_to_image("b.jpg", image.data), 1)
     assert len(server.asked_for("Predict")) == 1
 
 
 def test_other_bytes_under_the_same_number_are_asked_again(server: CannedServer) -> None:
-    backend.detect(make_picture(), 1)
+    backend.detect(make_image(), 1)
     server.identity = "replaced"
-    assert backend.detect(make_picture(50), 1).identity == "replaced", "this answer shows it"
-    assert backend.detect(make_picture(), 1).identity == "replaced"
+    assert backend.detect(make_image(50), 1).identity == "replaced", "this answer shows it"
+    assert backend.detect(make_image(), 1).identity == "replaced"
     server.identity = "one"
-    backend.detect(make_picture(90), 1)
-    assert backend.detect(make_picture(), 1).identity == "one", "and back"
+    backend.detect(make_image(90), 1)
+    assert backend.detect(make_image(), 1).identity == "one", "and back"
 
 
 def test_a_server_that_tells_no_identity_is_fine(server: CannedServer) -> None:
     server.identity = server.server_seconds = None
-    found = backend.detect(make_picture(), 1)
+    found = backend.detect(make_image(), 1)
     assert (found.identity, found.server_seconds) == (None, None)
-    backend.detect(make_picture(), 1)
+    backend.detect(make_image(), 1)
     assert len(server.asked_for("Predict")) == 1
 
 
 def test_an_error_is_not_kept(server: CannedServer) -> None:
     server.once = [abort(grpc.StatusCode.INTERNAL, "bad day")]
     with pytest.raises(ServingError, match="bad day"):
-        backend.detect(make_picture(), 1)
-    assert len(backend.detect(make_picture(), 1).detections) == 2
+        backend.detect(make_image(), 1)
+    assert len(backend.detect(make_image(), 1).detections) == 2
 
 
 STATES: list[Any] = [
@@ -104,13 +104,13 @@ def test_a_server_comes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
         assert backend.is_ready()
     assert not backend.is_ready()
     with pytest.raises(ServerUnreachable, match="make serve"):
-        backend.detect(make_picture(), 1)
+        backend.detect(make_image(), 1)
     with running(CannedServer(), address=canned.address):
         deadline = time.monotonic() + 30
         while not backend.is_ready():  # gRPC waits a moment before it tries again
             assert time.monotonic() < deadline
             time.sleep(0.2)
-        assert backend.detect(make_picture(), 1).version == 1
+        assert backend.detect(make_image(), 1).version == 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from rhymes.common.files import save_json
 from tests.app.conftest import View
 from tests.app.wire import CLASSES, ColorServer
 from tests.support.coco_factory import CocoFactory
-from tests.support.fake_client import encode_picture
+from tests.support.fake_client import encode_image
 
 RED, GREEN, BLUE = (1, (10, 10, 20, 20)), (2, (50, 10, 20, 20)), (3, (90, 50, 20, 20))
 Object = tuple[int, tuple[int, int, int, int]]
@@ -22,12 +22,12 @@ HOSTILE = "<img src=x onerror=alert(1)> ![](http://host.invalid/x.png)"
 
 
 def save_split(
-    folder: Path, name: str, *pictures: list[Object], names: tuple[str, ...] = CLASSES
+    folder: Path, name: str, *images: list[Object], names: tuple[str, ...] = CLASSES
 ) -> CocoFactory:
-    """A split whose truth is what its pictures show."""
+    """A split whose ground truth is what its images show."""
     factory = CocoFactory(folder / "data/images", list(names))
-    for number, objects in enumerate(pictures):
-        image = factory.add_image(120, 80, encode_picture(*objects, encoding="PNG"))
+    for number, objects in enumerate(images):
+        image = factory.add_image(120, 80, encode_image(*objects, encoding="PNG"))
         factory.images[-1]["source"] = f"images/{name}_{number}.png"
         assert image == number + 1
         for class_id, box in objects:
@@ -43,11 +43,11 @@ def save_evaluation(folder: Path, *results: tuple[int, int, Any, float]) -> None
         for image, c, box, score in results
     ]
     save_json(folder / "reports/evaluate/detections.json", found)
-    truth = (folder / "data/coco/test.json").read_bytes()
+    ground_truth = (folder / "data/coco/test.json").read_bytes()
     measured = {
         "version": 7,
         "identity": "0" * 64,
-        "test_sha256": hashlib.sha256(truth).hexdigest(),
+        "test_sha256": hashlib.sha256(ground_truth).hexdigest(),
     }
     save_json(folder / "reports/evaluate/model.json", measured)
 
@@ -69,11 +69,11 @@ def choose(app: AppTest, key: str, value: Any) -> AppTest:
 
 def test_nothing_there_yet(folder: Path, open_view: View) -> None:
     app = check(open_view("data"))
-    for part in ("Pictures", "Likely label errors", "Classes", "Export"):
+    for part in ("Images", "Likely label errors", "Classes", "Export"):
         choose(app, "data part", part)
         assert [code.value for code in app.code] == ["make repro"], part
     save_split(folder, "test", [RED])
-    choose(app, "data part", "Pictures")
+    choose(app, "data part", "Images")
     assert "1 object" in told(app)
 
 
@@ -118,7 +118,7 @@ def test_a_filter_that_leaves_nothing(folder: Path, open_view: View) -> None:
     save_split(folder, "test", [RED])
     app = check(open_view("data"))
     app.selectbox(key="data class").set_value(3).run()
-    assert "No picture of this split fits" in told(check(app))
+    assert "No image of this split fits" in told(check(app))
 
 
 def test_what_the_report_missed_and_invented(folder: Path, open_view: View) -> None:
@@ -198,7 +198,7 @@ def test_label_errors_of_train_are_asked_for_on_demand(
     assert wire.predictions() == 3
     table = check(app).dataframe[0].value
     assert table["Problem"].tolist()[0] == "label of another class"
-    assert table["Picture"].tolist()[0] == "train_1.png"
+    assert table["Image"].tolist()[0] == "train_1.png"
     app.run()
     assert wire.predictions() == 3
 
@@ -246,7 +246,7 @@ def test_what_was_left_out(folder: Path, open_view: View) -> None:
     assert left_out["Count"].tolist() == [4, 2]
     assert left_out["First rows"].tolist() == ["2, 5", "3, 9"]
     assert labels.to_dict("records") == [{"Label": HOSTILE, "Objects": 3}]
-    assert failed.to_dict("records") == [{"Picture": "b.jpg", "Why": "404 <b>gone</b>"}]
+    assert failed.to_dict("records") == [{"Image": "b.jpg", "Why": "404 <b>gone</b>"}]
     assert "<img" not in told(app)
 
 

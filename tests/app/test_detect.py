@@ -13,16 +13,16 @@ from tests.app.conftest import View, run_until
 from tests.app.wire import ColorServer
 from tests.support.canned_server import abort, running
 from tests.support.coco_factory import CocoFactory
-from tests.support.fake_client import encode_picture
+from tests.support.fake_client import encode_image
 
 RED, GREEN, BLUE = (1, (10, 10, 20, 20)), (2, (50, 10, 20, 20)), (3, (90, 50, 20, 20))
 
 
-def picture(name: str, *objects: Any, **options: Any) -> tuple[str, bytes, str]:
-    return name, encode_picture(*objects, encoding="PNG", **options), "image/png"
+def image(name: str, *objects: Any, **options: Any) -> tuple[str, bytes, str]:
+    return name, encode_image(*objects, encoding="PNG", **options), "image/png"
 
 
-ALL = picture("tray.png", RED, GREEN, BLUE)
+ALL = image("tray.png", RED, GREEN, BLUE)
 
 
 def drop(app: AppTest, *files: tuple[str, bytes, str]) -> AppTest:
@@ -46,12 +46,12 @@ def app(wire: ColorServer, open_view: View) -> AppTest:
     return open_view("detect")
 
 
-def test_nothing_is_asked_before_there_is_a_picture(wire: ColorServer, app: AppTest) -> None:
+def test_nothing_is_asked_before_there_is_an_image(wire: ColorServer, app: AppTest) -> None:
     assert not app.exception
     assert not wire.asked
 
 
-def test_a_dropped_picture_is_shown_with_its_objects(app: AppTest) -> None:
+def test_a_dropped_image_is_shown_with_its_objects(app: AppTest) -> None:
     drop(app, ALL)
     assert headline(app).startswith("1 object in tray"), "version 2 is blind to green"
     app.selectbox(key="detect version").set_value(1).run()
@@ -89,23 +89,23 @@ def test_the_threshold_begins_where_the_model_does(app: AppTest) -> None:
     assert (app.slider[0].min, app.slider[0].value) == (0.05, 0.5)
 
 
-def test_several_pictures_one_is_looked_at(wire: ColorServer, app: AppTest) -> None:
-    drop(app, ALL, picture("empty.png"), picture("red.png", RED))
+def test_several_images_one_is_looked_at(wire: ColorServer, app: AppTest) -> None:
+    drop(app, ALL, image("empty.png"), image("red.png", RED))
     assert wire.predictions() == 3
-    assert table(app, "Picture")["Picture"].tolist() == ["tray.png", "empty.png", "red.png"]
-    assert table(app, "Picture")["Objects"].tolist() == [1, 0, 1]
+    assert table(app, "Image")["Image"].tolist() == ["tray.png", "empty.png", "red.png"]
+    assert table(app, "Image")["Objects"].tolist() == [1, 0, 1]
     assert len(app.image) == 1
     app.toggle(key="detect order").set_value(True).run()
-    assert table(app, "Picture")["Doubt"].is_monotonic_decreasing
+    assert table(app, "Image")["Doubt"].is_monotonic_decreasing
     assert wire.predictions() == 3
 
 
-def test_one_bad_picture_is_named_and_does_not_stop_the_others(
+def test_one_bad_image_is_named_and_does_not_stop_the_others(
     wire: ColorServer, app: AppTest
 ) -> None:
     wire.once = [abort(grpc.StatusCode.INVALID_ARGUMENT, "![bad](http://host.invalid/a.png)")]
     name = "<b>first</b>.png"
-    drop(app, picture(name, RED), picture("second.png", GREEN), ("third.jpg", b"text", "x"))
+    drop(app, image(name, RED), image("second.png", GREEN), ("third.jpg", b"text", "x"))
     (refused,) = [each.value for each in app.warning if "without an answer" in each.value]
     assert "![bad]" not in refused
     assert any("third" in each.value for each in app.warning)
@@ -131,7 +131,7 @@ def test_the_server_goes_and_comes_back(monkeypatch: pytest.MonkeyPatch, open_vi
     assert not app.exception
     with running(ColorServer(), address=wire.address):
         run_until(app, lambda app: not app.error)
-        assert headline(app).startswith("1 object in tray"), "the picture is still there"
+        assert headline(app).startswith("1 object in tray"), "the image is still there"
 
 
 @pytest.mark.parametrize(
@@ -153,8 +153,8 @@ def test_class_names_may_hold_anything(
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_phone_pictures_are_upright(app: AppTest, orientation: int) -> None:
-    name, data, kind = picture("phone.jpg", RED, orientation=orientation)
+def test_phone_images_are_upright(app: AppTest, orientation: int) -> None:
+    name, data, kind = image("phone.jpg", RED, orientation=orientation)
     drop(app, (name, data, kind))
     row = table(app, "Score").loc[0, ["Left", "Top", "Width", "Height"]]
     assert row.to_numpy() == pytest.approx([10, 10, 20, 20], abs=1)
@@ -167,9 +167,9 @@ def test_a_model_without_masks(wire: ColorServer, app: AppTest) -> None:
     assert app.image
 
 
-def test_pictures_of_the_test_split(wire: ColorServer, app: AppTest, folder: Path) -> None:
+def test_images_of_the_test_split(wire: ColorServer, app: AppTest, folder: Path) -> None:
     factory = CocoFactory(folder / "data/images", list(wire.names[1]))
-    factory.add_image(120, 80, encode_picture(RED))
+    factory.add_image(120, 80, encode_image(RED))
     factory.save(folder / "data/coco/test.json")
     app.segmented_control(key="detect source").set_value("Test split").run()
     assert not app.exception

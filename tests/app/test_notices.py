@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.app.conftest import run_until
 from tests.support.canned_server import CannedServer, abort, running
-from tests.support.fake_client import encode_picture
+from tests.support.fake_client import encode_image
 
 READ = """
 import streamlit as st
@@ -28,19 +28,19 @@ import streamlit as st
 from pathlib import Path
 from app import backend
 from app.notices import explained
-from app.picture import bytes_to_picture
+from app.checked_image import bytes_to_image
 
 with explained():
     version = backend.available_versions()[0]
-    found = backend.detect(bytes_to_picture("a.jpg", Path("a.jpg").read_bytes()), version)
+    found = backend.detect(bytes_to_image("a.jpg", Path("a.jpg").read_bytes()), version)
     st.text(f"{len(found.detections)} objects")
 st.text("the rest")
 """
 
 
 @pytest.fixture(autouse=True)
-def picture(folder: Path) -> None:
-    (folder / "a.jpg").write_bytes(encode_picture((1, (10, 10, 20, 20))))
+def image(folder: Path) -> None:
+    (folder / "a.jpg").write_bytes(encode_image((1, (10, 10, 20, 20))))
 
 
 def texts(app: AppTest) -> list[str]:

@@ -66,7 +66,7 @@ def test_class_names_in_tables_stay_text() -> None:
     assert load_table(Path("b.csv")).to_dict("records") == [{"actual": "1", "predicted": "2"}]
 
 
-def test_a_split_gives_the_truth_of_each_image() -> None:
+def test_a_split_gives_the_ground_truth_of_each_image() -> None:
     factory = CocoFactory(Path("data/images"), ["a", "b"])
     factory.add_image(20, 20)
     factory.add_image(30, 20)
@@ -78,8 +78,8 @@ def test_a_split_gives_the_truth_of_each_image() -> None:
     split = load_split("test")
     assert (split.name, split.names) == ("test", {1: "a", 2: "b"})
     assert list(split.images) == [1, 2]
-    assert split.truth(1) == []
-    assert [each["category_id"] for each in split.truth(2)] == [1, 2]
+    assert split.ground_truth(1) == []
+    assert [each["category_id"] for each in split.ground_truth(2)] == [1, 2]
     assert (
         load_image(split.images[1])
         == Path("data/images", factory.images[0]["file_name"]).read_bytes()

@@ -43,7 +43,7 @@ class ColorServer(CannedServer):
         return f"{self.identity}-{version}"
 
     def predictions(self) -> int:
-        """How many times pictures were asked for."""
+        """How many times images were asked for."""
         return len(self.asked_for("Predict"))
 
     def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
@@ -94,8 +94,8 @@ class ColorServer(CannedServer):
         return self.respond(outputs)
 
     def _find(self, data: bytes, version: int) -> dict[str, Any]:
-        picture = check_image(data, max_bytes=10**8, max_pixels=10**8, keep=frozenset({"PNG"}))
-        found = find_colors(picture)
+        image = check_image(data, max_bytes=10**8, max_pixels=10**8, keep=frozenset({"PNG"}))
+        found = find_colors(image)
         seen = [i for i, c in enumerate(found.class_ids) if version == 1 or c != GREEN]
         size = np.array([found.height, found.width] * 2, np.float32)
         return {

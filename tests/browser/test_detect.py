@@ -17,7 +17,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import HOSTILE, Open
 from tests.browser.serving_twice import RestartableServer
-from tests.support.fake_client import encode_picture
+from tests.support.fake_client import encode_image
 from tools.browser import wait_until_still
 
 pytestmark = pytest.mark.tf
@@ -31,14 +31,12 @@ def payload(name: str, data: bytes, kind: str = "image/png") -> dict[str, Any]:
 
 
 def tray(name: str = "tray.png", *objects: Any, **options: Any) -> dict[str, Any]:
-    return payload(
-        name, encode_picture(*(objects or (RED, GREEN, BLUE)), encoding="PNG", **options)
-    )
+    return payload(name, encode_image(*(objects or (RED, GREEN, BLUE)), encoding="PNG", **options))
 
 
 def drop(page: Page, *files: dict[str, Any]) -> None:
     page.set_input_files("input[type=file]", list(files))
-    expect(page.get_by_role("button", name=re.compile(r"Remove \d+ picture"))).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile(r"Remove \d+ image"))).to_be_visible()
     wait_until_still(page)
 
 
@@ -56,7 +54,7 @@ def download(page: Page, name: str, folder: Path) -> bytes:
     return path.read_bytes()
 
 
-def test_a_picture_is_drawn_with_its_boxes(open_view: Open) -> None:
+def test_an_image_is_drawn_with_its_boxes(open_view: Open) -> None:
     page = open_view().page
     drop(page, tray())
     expect_objects(page, 2)
@@ -87,7 +85,7 @@ def test_the_threshold_asks_nothing(open_view: Open, server: RestartableServer) 
 def test_downloads_are_what_they_say(open_view: Open, tmp_path: Path) -> None:
     page = open_view().page
     drop(page, tray("one.png"), tray("two.png", RED), tray(f"{HOSTILE}.png", GREEN))
-    with Image.open(io.BytesIO(download(page, "Annotated picture", tmp_path))) as drawn:
+    with Image.open(io.BytesIO(download(page, "Annotated image", tmp_path))) as drawn:
         assert drawn.format == "JPEG"
     prediction = json.loads(download(page, "Prediction (Rhymes JSON)", tmp_path))
     assert [item["attributes"]["label"] for item in prediction["identifications"]] == [
@@ -97,7 +95,7 @@ def test_downloads_are_what_they_say(open_view: Open, tmp_path: Path) -> None:
         csv.DictReader(io.StringIO(download(page, "Pre-annotations of 3", tmp_path).decode()))
     )
     assert len(rows) == 3
-    with zipfile.ZipFile(io.BytesIO(download(page, "All of 3 pictures", tmp_path))) as archive:
+    with zipfile.ZipFile(io.BytesIO(download(page, "All of 3 images", tmp_path))) as archive:
         assert archive.testzip() is None
         assert "predictions/annotations.csv" in archive.namelist()
 
@@ -166,19 +164,19 @@ def test_a_file_of_another_kind_is_refused_by_name(open_view: Open) -> None:
     expect_objects(page, 2)
 
 
-def test_two_hundred_pictures(open_view: Open) -> None:
+def test_two_hundred_images(open_view: Open) -> None:
     page = open_view().page
     files = [tray(f"{i}.png", RED, size=(120 + i % 20, 80 + i // 20)) for i in range(200)]
     page.set_input_files("input[type=file]", files)
     expect(page.get_by_text(re.compile("files were left out"))).to_be_visible(timeout=90_000)
-    expect(page.get_by_role("button", name="Remove 100 pictures")).to_be_visible(timeout=90_000)
+    expect(page.get_by_role("button", name="Remove 100 images")).to_be_visible(timeout=90_000)
     expect_objects(page, 1)
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
-def test_phone_pictures_are_upright(open_view: Open, orientation: int) -> None:
+def test_phone_images_are_upright(open_view: Open, orientation: int) -> None:
     page = open_view().page
-    data = encode_picture(RED, size=(160, 60), orientation=orientation)
+    data = encode_image(RED, size=(160, 60), orientation=orientation)
     drop(page, payload("phone.jpg", data, "image/jpeg"))
     expect_objects(page, 1)
     box = page.locator(DRAWN).first.bounding_box()

@@ -26,9 +26,9 @@ def filled(folder: Path) -> Iterator[Path]:
     """Data and reports to show, for the time of a test."""
     save_split(folder, "test", [RED], names=NAMES)
     save_json(folder / "data/coco/report.json", REPORT)
-    truth = hashlib.sha256((folder / "data/coco/test.json").read_bytes()).hexdigest()
+    ground_truth = hashlib.sha256((folder / "data/coco/test.json").read_bytes()).hexdigest()
     evaluate = folder / "reports/evaluate"
-    save_json(evaluate / "model.json", {"version": 1, "identity": "0", "test_sha256": truth})
+    save_json(evaluate / "model.json", {"version": 1, "identity": "0", "test_sha256": ground_truth})
     save_json(evaluate / "detections.json", [])
     yield folder
     for path in sorted(folder.rglob("*"), reverse=True):

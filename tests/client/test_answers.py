@@ -20,8 +20,8 @@ from rhymes.images.images import UprightImage
 from rhymes.wire import messages
 from rhymes.wire.codec import array_to_tensor
 from tests.support.canned_server import (
+    IMAGE,
     MASKS,
-    PICTURE,
     CannedServer,
     make_outputs,
 )
@@ -78,7 +78,7 @@ FLOATS = np.float32
         ),
         pytest.param(
             with_value("detection_scores", np.zeros([2, 4], FLOATS)), r"shape \[2, 4\]",
-            id="of two pictures",
+            id="of two images",
         ),
         pytest.param(
             with_value("detection_boxes", np.zeros([1, 4, 5], FLOATS)), r"got \[2, 5\]",
@@ -124,14 +124,14 @@ def test_answers_that_are_no_detector_s(
 ) -> None:
     server.always = lambda request, context: server.respond(outputs, as_content=as_content)
     with pytest.raises(BadAnswer, match=reason):
-        client.detect(PICTURE)
+        client.detect(IMAGE)
     assert len(server.asked_for("Predict")) == 1
 
 
 def test_bytes_that_are_no_message(server: CannedServer, client: DetectorClient) -> None:
     server.always = lambda request, context: b"\xff" * 50
     with pytest.raises(BadAnswer, match="bytes that are no answer"):
-        client.detect(PICTURE)
+        client.detect(IMAGE)
 
 
 def serialised(*, as_content: bool) -> bytes:
@@ -157,15 +157,15 @@ def test_mutilated_answers_are_detections_or_an_error(
     mutilated = bytearray(data)
     for place, byte in changes:
         mutilated[place % len(data)] = byte
-    picture = UprightImage(b"", "JPEG", 40, 20)
+    image = UprightImage(b"", "JPEG", 40, 20)
     with contextlib.suppress(DecodeError, BadAnswer):
         response = messages.PredictResponse.FromString(bytes(mutilated))
-        (found,) = response_to_detections(response, [picture], masks=True)
+        (found,) = response_to_detections(response, [image], masks=True)
         assert len(found) <= 4
 
 
 def test_answers_that_the_fuzz_test_starts_from_are_whole() -> None:
     for data in RESPONSES:
         response = messages.PredictResponse.FromString(data)
-        picture = UprightImage(b"", "JPEG", 40, 20)
-        assert len(response_to_detections(response, [picture], masks=True)[0]) == 2
+        image = UprightImage(b"", "JPEG", 40, 20)
+        assert len(response_to_detections(response, [image], masks=True)[0]) == 2

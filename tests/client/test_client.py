@@ -1,4 +1,4 @@
-"""The client against a server that answers as told: pictures, batches, threads."""
+"""The client against a server that answers as told: images, batches, threads."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from rhymes.images.images import UprightImage, check_image
 from rhymes.wire.codec import tensor_to_array
 from tests.support.canned_server import (
     DETECTIONS,
+    IMAGE,
     MASKS,
-    PICTURE,
     STRING,
     CannedServer,
     encode,
@@ -33,8 +33,8 @@ from tests.support.canned_server import (
 )
 
 
-def test_pictures_become_detections(server: CannedServer, client: DetectorClient) -> None:
-    answer = client.answer(PICTURE)
+def test_images_become_detections(server: CannedServer, client: DetectorClient) -> None:
+    answer = client.answer(IMAGE)
     found = answer.detections
     assert found.boxes.tolist() == [[0, 0, 20, 20], [20, 0, 40, 20]]
     assert found.scores.tolist() == [0.75, 0.5]
@@ -48,8 +48,8 @@ def test_pictures_become_detections(server: CannedServer, client: DetectorClient
 def test_requests_ask_for_what_is_needed_alone(
     server: CannedServer, client: DetectorClient
 ) -> None:
-    client.detect(PICTURE)
-    assert client.detect(PICTURE, masks=False).masks is None
+    client.detect(IMAGE)
+    assert client.detect(IMAGE, masks=False).masks is None
     with_masks, without = server.asked_for("Predict")
     assert set(with_masks.output_filter) == {*DETECTIONS, MASKS}
     assert set(without.output_filter) == set(DETECTIONS)
@@ -57,14 +57,14 @@ def test_requests_ask_for_what_is_needed_alone(
     assert with_masks.model_spec.signature_name == "serving_default"
     assert not with_masks.model_spec.HasField("version")
     assert list(with_masks.inputs) == ["inputs"]
-    assert tensor_to_array(with_masks.inputs["inputs"]).tolist() == [PICTURE]
+    assert tensor_to_array(with_masks.inputs["inputs"]).tolist() == [IMAGE]
 
 
 def test_models_without_masks_are_not_asked_for_any(
     server: CannedServer, client: DetectorClient
 ) -> None:
     server.signatures["serving_default"] = make_signature({"inputs": (STRING, [-1])})
-    assert client.detect(PICTURE).masks is None
+    assert client.detect(IMAGE).masks is None
     assert set(server.asked_for("Predict")[0].output_filter) == set(DETECTIONS)
     assert not client.describe().has_masks
 
@@ -72,9 +72,9 @@ def test_models_without_masks_are_not_asked_for_any(
 def test_values_in_lists_are_read_as_those_in_content(
     server: CannedServer, client: DetectorClient
 ) -> None:
-    packed = client.detect(PICTURE)
+    packed = client.detect(IMAGE)
     server.as_content = False
-    listed = client.detect(PICTURE)
+    listed = client.detect(IMAGE)
     np.testing.assert_array_equal(packed.boxes, listed.boxes)
     assert packed.masks is not None
     assert listed.masks is not None
@@ -104,11 +104,9 @@ def test_what_is_sent(
         assert Image.open(io.BytesIO(sent)).format == sent_as
 
 
-def test_checked_pictures_are_not_checked_again(
-    server: CannedServer, client: DetectorClient
-) -> None:
-    picture = UprightImage(b"already checked", "JPEG", 100, 50)
-    assert client.detect(picture).width == 100
+def test_checked_images_are_not_checked_again(server: CannedServer, client: DetectorClient) -> None:
+    image = UprightImage(b"already checked", "JPEG", 100, 50)
+    assert client.detect(image).width == 100
     (sent,) = tensor_to_array(server.asked_for("Predict")[0].inputs["inputs"])
     assert sent == b"already checked"
 
@@ -118,18 +116,18 @@ def test_checked_pictures_are_not_checked_again(
     [
         pytest.param(b"", "0 bytes", id="nothing"),
         pytest.param(b"<html>", "an HTML page", id="HTML"),
-        pytest.param(PICTURE[:-300], "broken JPEG", id="truncated"),
+        pytest.param(IMAGE[:-300], "broken JPEG", id="truncated"),
         pytest.param(encode(size=(1001, 1000)), "more than the 1,000,000 allowed", id="pixels"),
-        pytest.param(PICTURE + bytes(100_000), "more than the 100,000 allowed", id="bytes"),
+        pytest.param(IMAGE + bytes(100_000), "more than the 100,000 allowed", id="bytes"),
     ],
 )
-def test_what_is_no_picture_is_not_sent(data: bytes, reason: str, server: CannedServer) -> None:
+def test_what_is_no_image_is_not_sent(data: bytes, reason: str, server: CannedServer) -> None:
     with DetectorClient(server.address, max_pixels=1_000_000, max_bytes=100_000) as client:
         with pytest.raises(BadImage, match=reason) as error:
             client.detect(data)
         assert isinstance(error.value, InputError)
-        with pytest.raises(BadImage, match=f"picture 2 of 3: .*{reason}"):
-            client.detect_batch([PICTURE, data, PICTURE])
+        with pytest.raises(BadImage, match=f"image 2 of 3: .*{reason}"):
+            client.detect_batch([IMAGE, data, IMAGE])
     assert server.asked == []
 
 
@@ -142,12 +140,12 @@ def test_batches_are_one_request(server: CannedServer, client: DetectorClient) -
 
 
 def test_batches_are_cut_to_the_limits(server: CannedServer) -> None:
-    pictures = [encode("PNG", size=(40 + i, 20)) for i in range(7)]
+    images = [encode("PNG", size=(40 + i, 20)) for i in range(7)]
     with DetectorClient(server.address, max_batch=3) as client:
-        assert sizes(client.detect_batch(pictures)) == [(40 + i, 20) for i in range(7)]
+        assert sizes(client.detect_batch(images)) == [(40 + i, 20) for i in range(7)]
     assert lengths(server.asked_for("Predict")) == [3, 3, 1]
     server.asked.clear()
-    large = [picture + bytes(40_000) for picture in map(bytes, [PICTURE] * 5)]
+    large = [image + bytes(40_000) for image in map(bytes, [IMAGE] * 5)]
     with DetectorClient(server.address, max_message_bytes=200_000) as client:
         client.detect_batch(large)
     assert lengths(server.asked_for("Predict")) == [2, 2, 1]
@@ -155,18 +153,18 @@ def test_batches_are_cut_to_the_limits(server: CannedServer) -> None:
 
 def test_threads_share_a_client(server: CannedServer, client: DetectorClient) -> None:
     widths = [20 + i % 17 for i in range(200)]
-    pictures = {width: encode(size=(width, 20)) for width in set(widths)}
+    images = {width: encode(size=(width, 20)) for width in set(widths)}
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(lambda width: client.detect(pictures[width]), widths))
+        found = list(pool.map(lambda width: client.detect(images[width]), widths))
     assert [each.width for each in found] == widths
 
 
 def test_closed_clients_say_so(server: CannedServer) -> None:
     client = DetectorClient(server.address)
-    client.detect(PICTURE)
+    client.detect(IMAGE)
     client.close()
     with pytest.raises(ServingError, match="this client was closed"):
-        client.detect(PICTURE)
+        client.detect(IMAGE)
 
 
 def test_import_is_light(root: Path) -> None:

@@ -58,10 +58,10 @@ def client(address: str) -> Iterator[DetectorClient]:
 
 
 def draw(encoding: str = "JPEG", orientation: int = 1, *objects: Any, **options: Any) -> bytes:
-    from tests.support.red_detector import draw_picture
+    from tests.support.red_detector import draw_image
 
-    picture = draw_picture(*(objects or OBJECTS), **options)
-    stored = upright_to_stored(picture, orientation)
+    image = draw_image(*(objects or OBJECTS), **options)
+    stored = upright_to_stored(image, orientation)
     exif = Image.Exif()
     exif[274] = orientation
     file = io.BytesIO()
@@ -79,7 +79,7 @@ def assert_found(found: Any, objects: Any = OBJECTS, size: tuple[int, int] = SIZ
 
 @pytest.mark.parametrize("encoding", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_boxes_are_those_of_the_upright_picture(
+def test_boxes_are_those_of_the_upright_image(
     orientation: int, encoding: str, client: DetectorClient
 ) -> None:
     assert_found(client.detect(draw(encoding, orientation)))
@@ -97,7 +97,7 @@ def test_all_signatures_find_the_same(signature: str, orientation: int, address:
     assert_found(third)
 
 
-def test_masks_are_crops_of_the_upright_picture(client: DetectorClient) -> None:
+def test_masks_are_crops_of_the_upright_image(client: DetectorClient) -> None:
     found = client.detect(draw("PNG", 6, (1, [10, 20, 60, 40]), round_=True))
     assert found.masks is not None
     (crop,) = found.masks
@@ -108,7 +108,7 @@ def test_masks_are_crops_of_the_upright_picture(client: DetectorClient) -> None:
     assert client.detect(draw(), masks=False).masks is None
 
 
-def test_pictures_without_objects_have_none(client: DetectorClient) -> None:
+def test_images_without_objects_have_none(client: DetectorClient) -> None:
     file = io.BytesIO()
     Image.new("RGB", SIZE, "grey").save(file, "JPEG")
     assert len(client.detect(file.getvalue())) == 0
@@ -149,12 +149,12 @@ def test_a_new_version_takes_over_without_a_failed_call(base: Path, address: str
     seen: list[tuple[int, dict[int, str]]] = []
     failures: list[BaseException] = []
     done = threading.Event()
-    picture = draw()
+    image = draw()
 
     def call() -> None:
         while not done.is_set():
             try:
-                answer = client.answer(picture)
+                answer = client.answer(image)
             except Exception as error:
                 failures.append(error)
                 return

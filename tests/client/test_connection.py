@@ -24,8 +24,8 @@ from rhymes.client.errors import (
 )
 from rhymes.common.errors import InputError
 from tests.support.canned_server import (
+    IMAGE,
     MASKS,
-    PICTURE,
     CannedServer,
     abort,
     make_outputs,
@@ -57,7 +57,7 @@ def test_repeated_where_it_is_safe(
     error: Any, server: CannedServer, client: DetectorClient
 ) -> None:
     server.once = [abort(*error)] * 2
-    assert len(client.detect(PICTURE)) == 2
+    assert len(client.detect(IMAGE)) == 2
     assert len(server.asked_for("Predict")) == 3
 
 
@@ -69,7 +69,7 @@ def test_repeated_where_it_is_safe(
         pytest.param((NOT_FOUND, "no file"), RequestRefused, "no file", id="op finds no file"),
         pytest.param((grpc.StatusCode.UNKNOWN, "?"), RequestRefused, "UNKNOWN", id="unknown"),
         pytest.param(
-            (EXHAUSTED, "OOM when allocating tensor"), RequestRefused, "smaller pictures", id="OOM"
+            (EXHAUSTED, "OOM when allocating tensor"), RequestRefused, "smaller images", id="OOM"
         ),
         pytest.param(
             (EXHAUSTED, "SERVER: Received message larger than max (9 vs. 4)"), MessageTooLarge,
@@ -89,7 +89,7 @@ def test_not_repeated_where_it_would_not_help(
 ) -> None:
     server.always = abort(*error)
     with pytest.raises(kind, match=message) as raised:
-        client.detect(PICTURE)
+        client.detect(IMAGE)
     assert len(server.asked_for("Predict")) == 1
     assert raised.value.code == error[0]
     assert error[1] in raised.value.details
@@ -101,7 +101,7 @@ def test_repeats_end(server: CannedServer) -> None:
         DetectorClient(server.address, attempts=2) as client,
         pytest.raises(ServerBusy, match="send fewer at the same time"),
     ):
-        client.detect(PICTURE)
+        client.detect(IMAGE)
     assert len(server.asked_for("Predict")) == 2
 
 
@@ -112,7 +112,7 @@ def test_repeats_end_before_the_deadline(server: CannedServer) -> None:
         DetectorClient(server.address, attempts=1000, timeout=0.5) as client,
         pytest.raises(ServerUnreachable),
     ):
-        client.detect(PICTURE)
+        client.detect(IMAGE)
     assert time.monotonic() - start < 3
     assert 2 <= len(server.asked_for("Predict")) < 20
 
@@ -125,7 +125,7 @@ def test_closed_ports_say_how_to_start_a_server() -> None:
             DetectorClient(address, timeout=10) as client,
             pytest.raises(ServerUnreachable, match=f"no server answers at {address}.*make serve"),
         ):
-            client.detect(PICTURE)
+            client.detect(IMAGE)
 
 
 def test_servers_that_start_meanwhile_are_found() -> None:
@@ -144,7 +144,7 @@ def test_servers_that_start_meanwhile_are_found() -> None:
     late.start()
     try:
         with DetectorClient(address, attempts=20, timeout=20) as client:
-            assert len(client.detect(PICTURE)) == 2
+            assert len(client.detect(IMAGE)) == 2
     finally:
         done.set()
         late.join(30)
@@ -156,7 +156,7 @@ def test_hanging_servers_meet_the_deadline(server: CannedServer) -> None:
     with DetectorClient(server.address, timeout=0.5) as client:
         start = time.monotonic()
         with pytest.raises(DeadlineExceeded, match=r"within 0.5 s.*timeout=") as error:
-            client.detect(PICTURE)
+            client.detect(IMAGE)
         assert time.monotonic() - start < 5
         assert "Nothing has answered" not in str(error.value)
     free.set()
@@ -171,7 +171,7 @@ def test_ports_that_say_nothing_are_told_from_slow_servers() -> None:
             DetectorClient(f"127.0.0.1:{mute.getsockname()[1]}", timeout=0.5) as client,
             pytest.raises(DeadlineExceeded, match="Nothing has answered there yet"),
         ):
-            client.detect(PICTURE)
+            client.detect(IMAGE)
 
 
 def test_answers_above_grpc_s_own_limit_arrive(
@@ -180,7 +180,7 @@ def test_answers_above_grpc_s_own_limit_arrive(
     outputs = make_outputs() | {MASKS: np.ones((1, 4, 560, 560), np.float32)}
     assert outputs[MASKS].nbytes > 5_000_000
     server.always = lambda request, context: server.respond(outputs)
-    found = client.detect(PICTURE)
+    found = client.detect(IMAGE)
     assert found.masks is not None
     assert found.masks[0].area == 400
 
@@ -190,9 +190,9 @@ def test_the_client_s_own_limits_say_what_to_do(server: CannedServer) -> None:
     server.always = lambda request, context: server.respond(outputs)
     with DetectorClient(server.address, max_message_bytes=100_000) as client:
         with pytest.raises(MessageTooLarge, match=r"answer is too large.*masks=False"):
-            client.detect(PICTURE)
+            client.detect(IMAGE)
         with pytest.raises(MessageTooLarge, match=r"request is too large.*max_message_bytes="):
-            client.detect(PICTURE + bytes(200_000))
+            client.detect(IMAGE + bytes(200_000))
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_proxies_are_not_asked_for_this_machine(
     for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
         monkeypatch.delenv(name, raising=False)
     with DetectorClient(server.address) as client:
-        assert len(client.detect(PICTURE)) == 2
+        assert len(client.detect(IMAGE)) == 2
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +248,7 @@ def test_both_ends_prove_who_they_are(secure_address: str, certificates: Path) -
         server_name="detector.test",
     )
     with DetectorClient(secure_address, tls=tls) as client:
-        assert len(client.detect(PICTURE)) == 2
+        assert len(client.detect(IMAGE)) == 2
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_connections_that_are_not_secure(
         DetectorClient(secure_address, tls=tls, attempts=1, timeout=5) as client,
         pytest.raises(ServerUnreachable) as error,
     ):
-        client.detect(PICTURE)
+        client.detect(IMAGE)
     if wrong and "client_key" not in wrong:
         assert "no secure connection" in str(error.value)
 

@@ -19,7 +19,7 @@ from rhymes.client.errors import (
 from rhymes.coco.label_map import save_label_map
 from rhymes.common.errors import InputError
 from tests.support.canned_server import (
-    PICTURE,
+    IMAGE,
     UINT8,
     CannedServer,
     abort,
@@ -51,8 +51,8 @@ def test_versions_and_labels_are_passed_on(
 ) -> None:
     server.version = version or 0 if version is not None else 5
     with DetectorClient(server.address, **made) as client:
-        client.detect(PICTURE, **called)
-        client.detect_batch([PICTURE], **called)
+        client.detect(IMAGE, **called)
+        client.detect_batch([IMAGE], **called)
         assert client.describe(**called).version == server.version
     for method in ("GetModelMetadata", "Predict"):
         for request in server.asked_for(method):
@@ -63,7 +63,7 @@ def test_versions_and_labels_are_passed_on(
 
 def test_version_and_label_are_one_too_many(client: DetectorClient) -> None:
     with pytest.raises(ValueError, match="for one of them"):
-        client.detect(PICTURE, version=1, label="stable")
+        client.detect(IMAGE, version=1, label="stable")
 
 
 STATES = {3: (30, ""), 2: (20, ""), 1: (50, "NOT_FOUND: truncated variables")}
@@ -101,7 +101,7 @@ def test_what_is_missing_says_what_there_is(
     server.statuses = statuses
     server.before_metadata = abort(*error)
     with DetectorClient(server.address, **asked) as client:
-        for call in (lambda: client.detect(PICTURE), client.describe):
+        for call in (lambda: client.detect(IMAGE), client.describe):
             with pytest.raises(kind, match=message):
                 call()
     assert len(server.asked_for("GetModelMetadata")) == 2  # no repeats
@@ -112,7 +112,7 @@ def test_versions_that_are_about_to_be_loaded_are_waited_for(server: CannedServe
     server.statuses, server.version = {7: (20, "")}, 7
     server.once = [abort(NOT_FOUND, "Servable not found for request: Specific(detector, 7)")] * 2
     with DetectorClient(server.address, version=7) as client:
-        assert len(client.detect(PICTURE)) == 2
+        assert len(client.detect(IMAGE)) == 2
 
 
 def test_versions_are_listed_newest_first(server: CannedServer, client: DetectorClient) -> None:
@@ -126,7 +126,7 @@ def test_versions_are_listed_newest_first(server: CannedServer, client: Detector
 
 def test_descriptions_are_asked_for_once(server: CannedServer, client: DetectorClient) -> None:
     for _ in range(5):
-        client.detect(PICTURE)
+        client.detect(IMAGE)
         assert client.describe().class_names == {1: "CAT", 2: "DOG"}
     assert len(server.asked_for("GetModelMetadata")) == 1
     assert [name for name, _ in server.asked].count("Predict") == 6  # one for model_info
@@ -137,10 +137,10 @@ def test_changes_of_models_that_state_nothing_are_noticed(
 ) -> None:
     server.classes = None
     assert client.describe().identity is None
-    assert client.answer(PICTURE).model.identity == client.describe().identity == "one"
+    assert client.answer(IMAGE).model.identity == client.describe().identity == "one"
     server.identity = "two"
-    assert client.answer(PICTURE).model.identity == "two"
-    client.detect(PICTURE)
+    assert client.answer(IMAGE).model.identity == "two"
+    client.detect(IMAGE)
     assert len(server.asked_for("GetModelMetadata")) == 2
     assert len(server.asked_for("Predict")) == 3
 
@@ -149,10 +149,10 @@ def test_changes_of_models_that_state_nothing_are_noticed(
 def test_new_names_come_with_the_first_answer_of_a_new_model(
     what: str, server: CannedServer, client: DetectorClient
 ) -> None:
-    client.detect(PICTURE)
+    client.detect(IMAGE)
     setattr(server, what, {"identity": "two", "version": 2}[what])
     server.classes = [{"id": 1, "name": "CAR"}, {"id": 2, "name": "BUS"}]
-    answer = client.answer(PICTURE)
+    answer = client.answer(IMAGE)
     assert answer.model.class_names == client.describe().class_names == {1: "CAR", 2: "BUS"}
     assert (answer.version, answer.identity) == (server.version, server.identity)
     assert len(server.asked_for("Predict")) == 2  # the signature is the same: not asked again
@@ -162,7 +162,7 @@ def test_descriptions_grow_old_where_no_identity_is_told(
     server: CannedServer, client: DetectorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.identity = server.server_seconds = None
-    answer = client.answer(PICTURE)
+    answer = client.answer(IMAGE)
     assert answer.identity is answer.server_seconds is None
     server.classes = [{"id": 1, "name": "CAR"}, {"id": 2, "name": "BUS"}]
     assert client.describe().class_names[1] == "CAT"
@@ -175,7 +175,7 @@ def test_descriptions_grow_old_where_no_identity_is_told(
 def test_requests_follow_the_signature_of_a_new_version(
     refused: bool, server: CannedServer, client: DetectorClient
 ) -> None:
-    client.detect(PICTURE)
+    client.detect(IMAGE)
 
     def behave(request: Any, context: grpc.ServicerContext) -> Any:
         if "input_tensor" not in request.inputs and refused:
@@ -184,7 +184,7 @@ def test_requests_follow_the_signature_of_a_new_version(
 
     server.version, server.identity, server.always = 2, "two", behave
     server.signatures["serving_default"] = make_signature({"input_tensor": (UINT8, [1, -1, -1, 3])})
-    answer = client.answer(PICTURE)
+    answer = client.answer(IMAGE)
     assert answer.version == answer.model.version == 2
     assert list(server.asked_for("Predict")[-1].inputs) == ["input_tensor"]
     assert len(server.asked_for("Predict")) == 3
@@ -201,7 +201,7 @@ def test_versions_that_never_stand_still_end_in_an_error(
 
     server.always = behave
     with pytest.raises(VersionNotLoaded, match=r"another version .* answers each time"):
-        client.detect(PICTURE)
+        client.detect(IMAGE)
 
 
 def test_names_are_those_of_the_version_that_is_described(

@@ -15,8 +15,8 @@ from rhymes.client.errors import (
 from rhymes.wire import messages
 from rhymes.wire.codec import array_to_tensor, tensor_to_array
 from tests.support.canned_server import (
+    IMAGE,
     INT64,
-    PICTURE,
     STRING,
     UINT8,
     CannedServer,
@@ -45,8 +45,8 @@ def test_inputs_that_a_model_may_have(
     server.signatures["serving_default"] = make_signature(inputs)
     server.classes = None
     wanted = [(40, 20), (20, 40), (40, 20), (40, 20)]
-    pictures = [encode("PNG", size=size) for size in wanted]
-    assert sizes(client.detect_batch(pictures)) == wanted
+    images = [encode("PNG", size=size) for size in wanted]
+    assert sizes(client.detect_batch(images)) == wanted
     asked = server.asked_for("Predict")
     assert lengths(asked) == requests
     (key,) = inputs
@@ -66,7 +66,7 @@ def test_inputs_that_a_model_may_have(
 def test_inputs_without_a_batch(inputs: Any, server: CannedServer, client: DetectorClient) -> None:
     server.signatures["serving_default"] = make_signature(inputs)
     server.always = lambda request, context: server.respond(make_outputs())
-    assert len(client.detect_batch([PICTURE, PICTURE])) == 2
+    assert len(client.detect_batch([IMAGE, IMAGE])) == 2
     shape = tensor_to_array(server.asked_for("Predict")[0].inputs["inputs"]).shape
     assert shape == (() if inputs["inputs"][0] == STRING else (20, 40, 3))
 
@@ -74,17 +74,17 @@ def test_inputs_without_a_batch(inputs: Any, server: CannedServer, client: Detec
 def test_tf_examples_are_made_for_a_signature_of_them(server: CannedServer) -> None:
     server.signatures["tf_example"] = make_signature({"inputs": (STRING, [-1])})
     with DetectorClient(server.address, signature="tf_example") as client:
-        assert len(client.detect(PICTURE)) == 2
+        assert len(client.detect(IMAGE)) == 2
     (request,) = server.asked_for("Predict")
     assert request.model_spec.signature_name == "tf_example"
     (text,) = tensor_to_array(request.inputs["inputs"])
     feature = messages.Example.FromString(text).features.feature
-    assert feature["image/encoded"].bytes_list.value[0] == PICTURE
+    assert feature["image/encoded"].bytes_list.value[0] == IMAGE
 
 
 def test_models_of_one_size_refuse_others(server: CannedServer, client: DetectorClient) -> None:
     server.signatures["serving_default"] = make_signature({"x": (UINT8, [1, 20, 40, 3])})
-    assert len(client.detect(PICTURE)) == 2
+    assert len(client.detect(IMAGE)) == 2
     with pytest.raises(BadImage, match="30 x 20, but the model takes only 40 x 20"):
         client.detect(encode(size=(30, 20)))
 
@@ -97,7 +97,7 @@ def defaulted() -> Any:
 
 def test_inputs_with_a_default_are_left_to_it(server: CannedServer, client: DetectorClient) -> None:
     server.signatures["serving_default"] = defaulted()
-    client.detect(PICTURE)
+    client.detect(IMAGE)
     assert list(server.asked_for("Predict")[0].inputs) == ["inputs"]
 
 
@@ -131,7 +131,7 @@ def test_models_that_are_no_detectors(
 ) -> None:
     server.signatures["serving_default"] = signature
     with pytest.raises(UnsupportedModel, match=reason):
-        client.detect(PICTURE)
+        client.detect(IMAGE)
     assert server.asked_for("Predict") == []
 
 

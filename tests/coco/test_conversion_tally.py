@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from rhymes.coco.conversion_report import tally_to_markdown, tally_to_report
-from rhymes.coco.conversion_tally import Tally
+from rhymes.coco.conversion_tally import ConversionCounts
 from rhymes.common.errors import InputError
 from rhymes.export.rhymes import Reason
 
 
-def counted(**changes: int) -> Tally:
+def counted(**changes: int) -> ConversionCounts:
     """Four rows of which one is bad; five items of which one is empty."""
-    tally = Tally(("RBC",))
+    tally = ConversionCounts(("RBC",))
     tally.rows_read, tally.rows_kept, tally.items_read, tally.items_kept = 4, 3, 5, 4
     tally.drop(Reason.BAD_CELL, 2)
     tally.drop(Reason.EMPTY_BOX, 3)
@@ -37,14 +37,14 @@ def test_sums_that_are_wrong(changes: dict[str, int]) -> None:
 
 
 def test_rows_are_sorted_and_distinct() -> None:
-    tally = Tally(("RBC",))
+    tally = ConversionCounts(("RBC",))
     for row in (9, 9, 3, 9, 20):
         tally.drop(Reason.DUPLICATE_ITEM, row)
     assert tally_to_report(tally)["dropped"]["duplicate_item"] == {"count": 5, "rows": [3, 9, 20]}
 
 
 def test_all_reasons_are_reported() -> None:
-    dropped = tally_to_report(Tally(("RBC",)))["dropped"]
+    dropped = tally_to_report(ConversionCounts(("RBC",)))["dropped"]
     assert dropped == {
         code: {"count": 0, "rows": []}
         for code in (
@@ -65,7 +65,7 @@ def test_long_lists_of_rows_are_cut_in_messages() -> None:
 
 
 def test_hostile_labels() -> None:
-    tally = Tally(("RBC",))
+    tally = ConversionCounts(("RBC",))
     for label in ("\ud800", "x" * 10**6, "| <script>\n# no heading"):
         tally.see_unknown(label)
     for number in range(5000):

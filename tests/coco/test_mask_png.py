@@ -35,7 +35,7 @@ def read_png(data: bytes) -> np.ndarray:
     ("polygons", "width", "height"),
     [
         pytest.param([SQUARE], 20, 10, id="inside"),
-        pytest.param([[0, 0, 20, 0, 20, 10, 0, 10]], 20, 10, id="the whole picture"),
+        pytest.param([[0, 0, 20, 0, 20, 10, 0, 10]], 20, 10, id="the whole image"),
         pytest.param([[-5, -5, 30, -5, 30, 30, -5, 30]], 20, 10, id="beyond every edge"),
         pytest.param([[15.5, 5.5, 20, 5.5, 20, 10, 15.5, 10]], 20, 10, id="the lower right corner"),
         pytest.param([SQUARE, [12, 1, 18, 1, 18, 4]], 20, 10, id="two parts"),
@@ -43,7 +43,7 @@ def read_png(data: bytes) -> np.ndarray:
         pytest.param([[3.1, 3.1, 3.2, 3.1, 3.2, 3.2]], 20, 10, id="smaller than a pixel"),
         pytest.param([[-9, -9, -5, -9, -5, -5]], 20, 10, id="outside, upper left"),
         pytest.param([[25, 12, 30, 12, 30, 20]], 20, 10, id="outside, lower right"),
-        pytest.param([[0, 0, 1, 0, 1, 1, 0, 1]], 1, 1, id="a picture of one pixel"),
+        pytest.param([[0, 0, 1, 0, 1, 1, 0, 1]], 1, 1, id="an image of one pixel"),
         pytest.param([[9, 300, 4000, 310, 2000, 2900]], 4032, 3024, id="12 megapixels"),
     ],
 )
@@ -79,12 +79,12 @@ def test_any_polygon_is_drawn_as_pycocotools_draws_it(
     np.testing.assert_array_equal(decoded, expected)
 
 
-def test_a_crop_without_pixels_is_an_empty_picture() -> None:
+def test_a_crop_without_pixels_is_an_empty_image() -> None:
     data = crop_to_mask_png(np.zeros((0, 0), np.uint8), 0, 0, 7, 5)
     np.testing.assert_array_equal(read_png(data), np.zeros((5, 7), np.uint8))
 
 
-def test_a_small_object_in_a_large_picture_is_a_small_file() -> None:
+def test_a_small_object_in_a_large_image_is_a_small_file() -> None:
     assert len(polygons_to_mask_png([SQUARE], 4032, 3024)) < 100_000
 
 

@@ -1,4 +1,4 @@
-"""Which pictures of two versions are the same."""
+"""Which images of two versions are the same."""
 
 from __future__ import annotations
 
@@ -25,21 +25,29 @@ def test_by_bytes_and_name_then_bytes_then_name() -> None:
     assert [(pair.old.name, pair.new.name) for pair in found.pairs] == [
         ("a.jpg", "a.jpg"), ("b.jpg", "renamed.jpg"), ("c.jpg", "c.jpg"),
     ]  # fmt: skip
-    wandered, renamed, replaced = found.pairs
-    assert (wandered.has_wandered, wandered.is_renamed, wandered.is_replaced) == (
+    changed_split, renamed, replaced = found.pairs
+    assert (
+        changed_split.has_changed_split,
+        changed_split.is_renamed,
+        changed_split.is_replaced,
+    ) == (
         True,
         False,
         False,
     )
-    assert (renamed.has_wandered, renamed.is_renamed, renamed.is_replaced) == (False, True, False)
-    assert (replaced.has_wandered, replaced.is_renamed, replaced.is_replaced) == (
+    assert (renamed.has_changed_split, renamed.is_renamed, renamed.is_replaced) == (
+        False,
+        True,
+        False,
+    )
+    assert (replaced.has_changed_split, replaced.is_renamed, replaced.is_replaced) == (
         False, False, True,
     )  # fmt: skip
     assert [each.name for each in found.removed] == ["gone.jpg"]
     assert [each.name for each in found.added] == ["new.jpg"]
 
 
-def test_pictures_of_the_same_bytes_keep_their_names() -> None:
+def test_images_of_the_same_bytes_keep_their_names() -> None:
     old, new = (
         [image("1", "a"), image("1", "b")],
         [image("1", "b"), image("1", "c"), image("1", "a")],

@@ -1,4 +1,4 @@
-"""The objects of one picture in two versions, by hand-calculated cases."""
+"""The objects of one image in two versions, by hand-calculated cases."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_classes_are_compared_by_name() -> None:
     assert compare_labels(image(CAT), image(CAT), NAMES, swapped).relabelled == {("CAT", "DOG"): 1}
 
 
-def test_a_picture_of_another_size_is_compared_as_if_scaled() -> None:
+def test_an_image_of_another_size_is_compared_as_if_scaled() -> None:
     old = image((1, 10, 10, 31, 31), (1, 50, 50, 90, 90))
     new = image((1, 20, 41, 61, 125), (1, 100, 200, 170, 360), width=200, height=400)
     found = compare_labels(old, new, NAMES, NAMES)

@@ -21,7 +21,7 @@ from rhymes.detections.masks import MaskCrop
 
 
 def make_outputs(*objects: tuple[list[float], float, float], padding: int = 2) -> dict[str, Any]:
-    """A batch of one picture: (ymin xmin ymax xmax, score, class) an object, then padding."""
+    """A batch of one image: (ymin xmin ymax xmax, score, class) an object, then padding."""
     n = len(objects) + padding
     outputs = {
         "detection_boxes": np.zeros((1, n, 4), np.float32),
@@ -61,13 +61,13 @@ class TestOutputs:
         assert found.class_ids.dtype == np.int32
         assert (found.width, found.height, found.masks) == (200, 100, None)
 
-    def test_surest_first_and_ties_in_order(self) -> None:
+    def test_highest_score_first_and_ties_in_order(self) -> None:
         outputs = make_outputs(
             ([0, 0, 0.1, 0.1], 0.5, 1), ([0, 0, 0.1, 0.2], 0.9, 2), ([0, 0, 0.1, 0.3], 0.5, 3)
         )
         assert outputs_to_detections(outputs, 0, 10, 10).class_ids.tolist() == [2, 1, 3]
 
-    def test_takes_the_asked_picture_of_a_batch(self) -> None:
+    def test_takes_the_asked_image_of_a_batch(self) -> None:
         one, other = make_outputs(([0, 0, 1, 1], 0.5, 1)), make_outputs(([0, 0, 1, 1], 0.5, 2))
         both = {name: np.concatenate([one[name], other[name]]) for name in one}
         assert outputs_to_detections(both, 1, 10, 10).class_ids.tolist() == [2]
@@ -98,7 +98,7 @@ class TestOutputs:
         )
         masks = np.zeros((1, 3, 28, 28), np.float32)
         masks[0, 0] = 1
-        masks[0, 1, :, 21:] = 1  # the right quarter of a box whose left half is not in the picture
+        masks[0, 1, :, 21:] = 1  # the right quarter of a box whose left half is not in the image
         found = outputs_to_detections(outputs | {"detection_masks": masks}, 0, 80, 40)
         assert found.masks is not None
         first = found.dense_mask(0)
@@ -171,8 +171,8 @@ class TestDetections:
             pytest.param(
                 {"scores": np.array([np.nan] * 2, np.float32)}, "scores of 0 to 1", id="nan"
             ),
-            pytest.param({"width": 8}, r"in the picture \(8 x 50\); object 0", id="outside"),
-            pytest.param({"width": 0}, "got 0 x 50", id="no picture"),
+            pytest.param({"width": 8}, r"in the image \(8 x 50\); object 0", id="outside"),
+            pytest.param({"width": 0}, "got 0 x 50", id="no image"),
             pytest.param({"masks": ()}, "masks: expected 2, one for each box, got 0", id="masks"),
         ],
     )
@@ -218,7 +218,7 @@ class TestCoco:
         read = [result["score"] for result in json.loads(json.dumps(results))]
         assert np.array(read, np.float32).tolist() == scores.tolist()
 
-    def test_masks_are_rle_of_the_whole_picture(self) -> None:
+    def test_masks_are_rle_of_the_whole_image(self) -> None:
         (result,) = detections_to_coco(make_detections(1, with_masks=True), 7)
         decoded = coco_masks.decode(result["segmentation"])
         assert decoded.shape == (50, 100)
@@ -230,11 +230,11 @@ class TestCoco:
             {"bbox": [10, 5, 20, 10], "category_id": 2, "segmentation": [[10, 5, 30, 5, 30, 15]]},
             {"bbox": [0, 0, 100.00001, 50], "category_id": 1, "segmentation": [[0, 0, 9, 0, 9, 9]]},
         ]
-        truth = annotations_to_detections(annotations, 100, 50)
-        assert truth.boxes.tolist() == [[10, 5, 30, 15], [0, 0, 100, 50]]
-        assert truth.scores.tolist() == [1, 1]
-        assert truth.class_ids.tolist() == [2, 1]
-        assert truth.dense_mask(0)[5:15, 10:30].sum() == pytest.approx(100, abs=12)
+        ground_truth = annotations_to_detections(annotations, 100, 50)
+        assert ground_truth.boxes.tolist() == [[10, 5, 30, 15], [0, 0, 100, 50]]
+        assert ground_truth.scores.tolist() == [1, 1]
+        assert ground_truth.class_ids.tolist() == [2, 1]
+        assert ground_truth.dense_mask(0)[5:15, 10:30].sum() == pytest.approx(100, abs=12)
 
     @pytest.mark.parametrize(
         "annotations",
@@ -251,9 +251,9 @@ class TestCoco:
         ],
     )
     def test_annotations_without_polygons_have_no_masks(self, annotations: list[Any]) -> None:
-        truth = annotations_to_detections(annotations, 100, 50)
-        assert len(truth) == len(annotations)
-        assert truth.masks is None
+        ground_truth = annotations_to_detections(annotations, 100, 50)
+        assert len(ground_truth) == len(annotations)
+        assert ground_truth.masks is None
 
 
 @pytest.mark.parametrize("with_masks", [False, True])
@@ -280,7 +280,7 @@ def test_coco_results_are_read_as_they_were_written(with_masks: bool) -> None:
     ],
 )
 def test_what_is_no_result_is_an_error(result: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="not COCO results of a picture of 20 x 10"):
+    with pytest.raises(InputError, match="not COCO results of an image of 20 x 10"):
         results_to_detections([result], 20, 10)
 
 

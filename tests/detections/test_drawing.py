@@ -1,4 +1,4 @@
-"""Pictures are judged by eye; here is what can be counted."""
+"""Images are judged by eye; here is what can be counted."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from rhymes.detections.drawing import (
     detections_to_labels,
     draw_detections,
     draw_on_scene,
-    picture_to_png,
-    picture_to_scene,
+    image_to_png,
+    image_to_scene,
     side_by_side,
 )
 from rhymes.detections.masks import MaskCrop
@@ -44,8 +44,8 @@ def make_detections(
 
 def draw(detections: Detections, labels: list[str] | None = None) -> np.ndarray:
     """Draw on grey; uint8 [height, width, 3]."""
-    picture = Image.new("RGB", (detections.width, detections.height), GREY)
-    return np.asarray(draw_detections(picture, detections, labels or [""] * len(detections)))
+    image = Image.new("RGB", (detections.width, detections.height), GREY)
+    return np.asarray(draw_detections(image, detections, labels or [""] * len(detections)))
 
 
 def count(drawn: np.ndarray, class_id: int) -> int:
@@ -62,7 +62,7 @@ def count(drawn: np.ndarray, class_id: int) -> int:
         pytest.param((3, 3000), (1, 1280), id="a line"),
     ],
 )
-def test_drawn_picture_has_a_readable_size(size: tuple[int, int], expected: Any) -> None:
+def test_drawn_image_has_a_readable_size(size: tuple[int, int], expected: Any) -> None:
     found = make_detections([0, 0, 2, 20], width=size[0], height=size[1])
     drawn = draw_detections(Image.new("L", size), found, ["a"])
     assert drawn.size == expected
@@ -79,7 +79,7 @@ def test_box_is_drawn_where_it_is() -> None:
     np.testing.assert_array_equal(drawn[400, 400], GREY)
 
 
-def test_nothing_found_leaves_the_picture() -> None:
+def test_nothing_found_leaves_the_image() -> None:
     assert (draw(make_detections()) == GREY).all()
 
 
@@ -117,7 +117,7 @@ def test_labels_of_one_place_are_moved_apart() -> None:
     frame = count(draw(make_detections(box, class_ids=np.array([2], np.int32)), ["."]), 2)
     label = one - frame
     assert label > 500
-    # The surest lies on top: of the other one its label at least is seen.
+    # The best lies on top: of the other one its label at least is seen.
     assert count(both, 1) > 0.9 * one
     assert count(both, 2) > 0.5 * label
 
@@ -127,7 +127,7 @@ def test_font_knows_names_with_accents() -> None:
     assert not [letter for letter in "ÀÉÎÕÜŒßçğłñøşžΩЖ…" + MARK if ord(letter) not in known]
 
 
-def test_picture_of_another_size_is_an_error() -> None:
+def test_image_of_another_size_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"expected 800 x 600 .* got 600 x 800"):
         draw_detections(Image.new("RGB", (600, 800)), make_detections(), [])
 
@@ -153,7 +153,7 @@ def test_long_names_are_cut() -> None:
 def test_same_input_gives_the_same_png_without_notes() -> None:
     def make() -> bytes:
         drawn = Image.fromarray(draw(make_detections([10, 10, 90, 90]), ["RBC 0.90"]))
-        return picture_to_png(side_by_side(drawn, drawn, ("truth", "detections"), "caption"))
+        return image_to_png(side_by_side(drawn, drawn, ("ground truth", "detections"), "caption"))
 
     data = make()
     assert data == make()
@@ -174,9 +174,9 @@ BOXES = ([50.0, 50, 250, 250], [400.0, 300, 700, 500])
 
 
 def draw_options(**options: Any) -> np.ndarray:
-    picture = Image.new("RGB", (800, 600), GREY)
+    image = Image.new("RGB", (800, 600), GREY)
     found = make_detections(*BOXES)
-    return np.asarray(draw_detections(picture, found, ["one", "two"], **options))
+    return np.asarray(draw_detections(image, found, ["one", "two"], **options))
 
 
 def test_layers_are_drawn_alone() -> None:
@@ -190,11 +190,11 @@ def test_layers_are_drawn_alone() -> None:
 def test_masks_are_a_layer() -> None:
     crops = tuple(MaskCrop(int(x), int(y), np.ones((60, 60), np.bool_)) for x, y, _, _ in BOXES)
     found = make_detections(*BOXES, masks=crops)
-    picture = Image.new("RGB", (800, 600), GREY)
-    drawn = np.asarray(draw_detections(picture, found, ["", ""], layers={"masks"}))
+    image = Image.new("RGB", (800, 600), GREY)
+    drawn = np.asarray(draw_detections(image, found, ["", ""], layers={"masks"}))
     assert (drawn[80, 80] != GREY).any(), "inside the mask"
     assert (drawn[200, 200] == GREY).all(), "inside the box alone"
-    without = np.asarray(draw_detections(picture, found, ["", ""], layers={"boxes"}))
+    without = np.asarray(draw_detections(image, found, ["", ""], layers={"boxes"}))
     assert (without[80, 80] == GREY).all()
 
 
@@ -211,11 +211,11 @@ def test_the_highlighted_one_has_a_thicker_box() -> None:
     assert count(thick, 2) > 1.5 * count(thin, 2)
 
 
-def test_a_scene_is_drawn_on_as_its_picture_is() -> None:
-    picture = Image.effect_noise((2000, 1500), 60)
+def test_a_scene_is_drawn_on_as_its_image_is() -> None:
+    image = Image.effect_noise((2000, 1500), 60)
     found = make_detections([100, 100, 900, 900], width=2000, height=1500)
-    scene = picture_to_scene(picture)
+    scene = image_to_scene(image)
     before = scene.tobytes()
     drawn = draw_on_scene(scene, found, ["one"])
-    assert drawn.tobytes() == draw_detections(picture, found, ["one"]).tobytes()
+    assert drawn.tobytes() == draw_detections(image, found, ["one"]).tobytes()
     assert scene.tobytes() == before, "the scene can be drawn on again"

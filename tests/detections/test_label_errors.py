@@ -11,8 +11,8 @@ import pytest
 from rhymes.coco.files import CocoAnnotation, CocoImage
 from rhymes.detections.label_errors import (
     COLUMNS,
-    Judged,
     LabelError,
+    PredictedImage,
     Problem,
     find_label_errors,
     label_errors_to_csv,
@@ -23,7 +23,7 @@ HALF_A = (22, 10, 20, 20)  # IoU 0.25 with A
 NAMES = {1: "apple", 2: "=pear()"}
 
 
-def judged(truth: list[tuple[int, Any]], *found: Any, image_id: int = 1) -> Judged:
+def judged(ground_truth: list[tuple[int, Any]], *found: Any, image_id: int = 1) -> PredictedImage:
     annotations: list[CocoAnnotation] = [
         {
             "id": 10 * image_id + i,
@@ -33,20 +33,20 @@ def judged(truth: list[tuple[int, Any]], *found: Any, image_id: int = 1) -> Judg
             "area": 1.0,
             "iscrowd": 0,
         }
-        for i, (class_id, box) in enumerate(truth)
+        for i, (class_id, box) in enumerate(ground_truth)
     ]
     image = CocoImage(
         id=image_id, file_name="0a.jpg", width=100, height=100, source=f"images/{image_id}.jpg"
     )
-    return Judged(image, annotations, detections(*found))
+    return PredictedImage(image, annotations, detections(*found))
 
 
-def kinds(*pictures: Judged) -> list[tuple[Problem, int | None]]:
-    return [(error.problem, error.annotation_id) for error in find_label_errors(pictures)]
+def kinds(*images: PredictedImage) -> list[tuple[Problem, int | None]]:
+    return [(error.problem, error.annotation_id) for error in find_label_errors(images)]
 
 
 @pytest.mark.parametrize(
-    ("truth", "found", "expected"),
+    ("ground truth", "found", "expected"),
     [
         pytest.param([(1, A)], [(1, NEAR_A, 0.9)], [], id="right"),
         pytest.param([], [], [], id="nothing"),
@@ -69,11 +69,11 @@ def kinds(*pictures: Judged) -> list[tuple[Problem, int | None]]:
         pytest.param([(1, A)], [(2, HALF_A, 0.06)], [], id="seen, but hardly"),
     ],
 )  # fmt: skip
-def test_kinds(truth: Any, found: Any, expected: Any) -> None:
-    assert kinds(judged(truth, *found)) == expected
+def test_kinds(ground_truth: Any, found: Any, expected: Any) -> None:
+    assert kinds(judged(ground_truth, *found)) == expected
 
 
-def test_the_surest_contradiction_comes_first() -> None:
+def test_the_contradiction_of_the_highest_score_comes_first() -> None:
     errors = find_label_errors(
         [
             judged([], (1, A, 0.7), image_id=1),
@@ -83,7 +83,7 @@ def test_the_surest_contradiction_comes_first() -> None:
     )
     assert [error.image_id for error in errors] == [2, 3, 1]
     assert [error.suspicion for error in errors] == pytest.approx([0.95, 0.8, 0.7])
-    assert errors[0].picture == "2.jpg"
+    assert errors[0].image == "2.jpg"
 
 
 def test_an_unseen_label_counts_by_how_often_its_class_is_found() -> None:
@@ -114,4 +114,4 @@ def test_csv_is_for_people_and_their_spreadsheets() -> None:
 def test_no_cell_is_a_formula(name: str) -> None:
     error = LabelError(1, name, Problem.UNSEEN, 1, (0, 0, 1, 1), 1, None, None, 0.5)
     (row,) = csv.DictReader(io.StringIO(label_errors_to_csv([error], NAMES)))
-    assert row["picture"] == f"'{name}"
+    assert row["image"] == f"'{name}"

@@ -76,9 +76,9 @@ class TestProbabilitiesToCrop:
     def test_disc_is_where_it_should_be(self, across: int, down: int, fraction: float) -> None:
         box = (11 + fraction, 7 + fraction, 11 + fraction + across, 7 + fraction + down)
         pasted = crop_to_dense(probabilities_to_crop(disc_probabilities(), box, 340, 320), 340, 320)
-        truth = true_disc(box, 340, 320)
-        assert iou(pasted, truth) > 0.95
-        assert np.abs(centre(pasted) - centre(truth)).max() < 0.15
+        ground_truth = true_disc(box, 340, 320)
+        assert iou(pasted, ground_truth) > 0.95
+        assert np.abs(centre(pasted) - centre(ground_truth)).max() < 0.15
 
     def test_no_shift_on_the_average(self) -> None:
         shifts = []
@@ -96,7 +96,7 @@ class TestProbabilitiesToCrop:
             pytest.param((2.6, 3.6, 6.6, 8.6), 3, 4, (5, 4), id="rounded up"),
             pytest.param((-3, -2, 4, 5), 0, 0, (5, 4), id="leaves at the top left"),
             pytest.param((16, 7, 25, 14), 16, 7, (3, 4), id="leaves at the bottom right"),
-            pytest.param((-5, -5, 30, 30), 0, 0, (10, 20), id="larger than the picture"),
+            pytest.param((-5, -5, 30, 30), 0, 0, (10, 20), id="larger than the image"),
         ],
     )
     def test_certain_mask_fills_the_pixels_with_their_centre_in_the_box(
@@ -110,8 +110,8 @@ class TestProbabilitiesToCrop:
         "box",
         [
             pytest.param((4.1, 2, 4.4, 6), id="between two centres"),
-            pytest.param((25, 2, 30, 6), id="right of the picture"),
-            pytest.param((-9, -9, -3, -3), id="above the picture"),
+            pytest.param((25, 2, 30, 6), id="right of the image"),
+            pytest.param((-9, -9, -3, -3), id="above the image"),
             pytest.param((3, 3, 3, 3), id="a point"),
         ],
     )
@@ -165,7 +165,7 @@ class TestRle:
         [
             pytest.param(crop_of(["#"], 3, 2), 8, 5, id="one pixel"),
             pytest.param(crop_of([".."], 3, 2), 8, 5, id="no pixel"),
-            pytest.param(crop_of(["##", "##"]), 2, 2, id="the whole picture"),
+            pytest.param(crop_of(["##", "##"]), 2, 2, id="the whole image"),
             pytest.param(crop_of(["#.#", "###", ".#."], 1, 0), 5, 3, id="runs over columns"),
             pytest.param(crop_of(["##", "##"], 3, 3), 5, 5, id="the last pixel"),
             pytest.param(crop_of(["##", ".."], 0, 0), 5, 5, id="the first pixel"),
@@ -193,7 +193,7 @@ class TestRle:
         width, height = left + pixels.shape[1] + right, above + pixels.shape[0] + below
         self.test_equals_pycocotools(crop, width, height)
 
-    def test_needs_no_memory_for_the_whole_picture(self) -> None:
+    def test_needs_no_memory_for_the_whole_image(self) -> None:
         crop = MaskCrop(3000, 2000, np.ones((100, 100), np.bool_))
         tracemalloc.start()
         crop_to_rle(crop, 4000, 3000)
@@ -271,17 +271,17 @@ class TestPolygonsToCrop:
             pytest.param([[2, 1, 9, 1, 9, 6, 2, 6]], id="rectangle"),
             pytest.param([[2.5, 1.25, 9.75, 3.5, 4.125, 6.75]], id="triangle"),
             pytest.param([[0, 0, 4, 0, 4, 4], [10, 5, 20, 5, 20, 12, 10, 12]], id="two parts"),
-            pytest.param([[-3, -3, 8, -3, 8, 8]], id="leaves the picture"),
+            pytest.param([[-3, -3, 8, -3, 8, 8]], id="leaves the image"),
             pytest.param([[15, 8, 40, 8, 40, 30, 15, 30]], id="leaves it at the other end"),
         ],
     )
-    def test_equals_pycocotools_on_the_whole_picture(self, polygons: list[list[float]]) -> None:
+    def test_equals_pycocotools_on_the_whole_image(self, polygons: list[list[float]]) -> None:
         expected = coco_masks.decode(coco_masks.merge(coco_masks.frPyObjects(polygons, 13, 21)))
         crop = polygons_to_crop(polygons, 21, 13)
         np.testing.assert_array_equal(crop_to_dense(crop, 21, 13), expected.astype(bool))
 
-    def test_outside_the_picture_is_an_error(self) -> None:
-        with pytest.raises(InputError, match="outside its picture of 21 x 13"):
+    def test_outside_the_image_is_an_error(self) -> None:
+        with pytest.raises(InputError, match="outside its image of 21 x 13"):
             polygons_to_crop([[30, 1, 40, 1, 40, 9]], 21, 13)
 
 
@@ -351,7 +351,7 @@ def test_what_pycocotools_writes_is_taken(seed: int) -> None:
         pytest.param("0" * 999, "runs are not those", id="runs of nothing"),
     ],
 )
-def test_what_would_write_past_the_picture_is_an_error(counts: str, message: str) -> None:
+def test_what_would_write_past_the_image_is_an_error(counts: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_rle(counts, 10, 10)
 

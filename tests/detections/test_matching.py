@@ -22,7 +22,7 @@ SIZE = 100
 
 
 def detections(*objects: Object) -> Detections:
-    """Objects: class, (x, y, width, height), score; the surest first."""
+    """Objects: class, (x, y, width, height), score; the best first."""
     boxes = [[x, y, x + w, y + h] for _, (x, y, w, h), _ in objects]
     return Detections(
         SIZE,
@@ -64,7 +64,7 @@ A, NEAR_A, FAR = (10, 10, 20, 20), (12, 10, 20, 20), (60, 60, 20, 20)
             [(1, A, 1)],
             [(1, NEAR_A, 0.9), (1, A, 0.6)],
             ([(0, 0)], [], [], [1]),
-            id="the surest chooses first, and one object has one partner",
+            id="the best chooses first, and one object has one partner",
         ),
         pytest.param(
             [(1, A, 1), (1, NEAR_A, 1)],
@@ -90,7 +90,7 @@ def test_a_pair_needs_its_least_iou() -> None:
     assert match_detections(*sides, iou=0.82).differences == 2
 
 
-def test_sides_are_of_one_picture() -> None:
+def test_sides_are_of_one_image() -> None:
     other = Detections(
         5, 5, np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32)
     )
@@ -102,13 +102,13 @@ boxes = st.tuples(*[st.integers(0, 60)] * 2, *[st.integers(5, 40)] * 2)
 objects = st.lists(st.tuples(st.integers(1, 2), boxes), max_size=8)
 
 
-@given(truth=objects, found=objects, seed=st.integers(0, 1000))
+@given(ground_truth=objects, found=objects, seed=st.integers(0, 1000))
 @settings(max_examples=150, deadline=None)
-def test_classes_are_paired_as_coco_does(truth: Any, found: Any, seed: int) -> None:
+def test_classes_are_paired_as_coco_does(ground_truth: Any, found: Any, seed: int) -> None:
     annotations = [
         {"id": i, "image_id": 1, "category_id": c, "bbox": list(map(float, box)),
          "area": float(box[2] * box[3]), "iscrowd": 0}
-        for i, (c, box) in enumerate(truth, start=1)
+        for i, (c, box) in enumerate(ground_truth, start=1)
     ]  # fmt: skip
     scores = np.random.default_rng(seed).permutation(len(found)) / 10 + 0.1
     results = [

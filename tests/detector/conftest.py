@@ -1,4 +1,4 @@
-"""Small pictures with truth, as COCO and as TFRecords, and detectors that are quick to build."""
+"""Small images with ground truth, as COCO and as TFRecords; detectors that are quick to build."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Data:
 
 
 def draw(boxes: list[tuple[int, list[int]]], width: int, height: int) -> bytes:
-    """A grey picture with filled boxes, each (class, [x, y, width, height])."""
+    """A grey image with filled boxes, each (class, [x, y, width, height])."""
     image = Image.new("RGB", (width, height), (120, 120, 120))
     for label, (x, y, w, h) in boxes:
         ImageDraw.Draw(image).rectangle((x, y, x + w - 1, y + h - 1), COLOURS[label])
@@ -41,7 +41,7 @@ def draw(boxes: list[tuple[int, list[int]]], width: int, height: int) -> bytes:
 
 
 def make_data(folder: Path, count: int, per_image: int = 2, side: int = 96) -> Data:
-    """Write `count` pictures of `per_image` boxes each."""
+    """Write `count` images of `per_image` boxes each."""
     rng = np.random.default_rng(0)
     images_folder, tfrecords = folder / "images", folder / "tfrecord"
     images_folder.mkdir(parents=True)
@@ -82,7 +82,7 @@ def make_data(folder: Path, count: int, per_image: int = 2, side: int = 96) -> D
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
-    """Ten pictures of two boxes each."""
+    """Ten images of two boxes each."""
     return make_data(tmp_path_factory.mktemp("data"), 10)
 
 

@@ -18,7 +18,7 @@ def test_follows_the_data(
 
     config = build_experiment(params(), model, facts(most_objects=134))
     assert config.task.model.num_classes == 3, "two classes and the background"
-    assert config.task.train_data.parser.max_num_instances == 134, "no truth is cut"
+    assert config.task.train_data.parser.max_num_instances == 134, "no ground truth is cut"
     assert config.task.model.detection_generator.max_num_detections == 134
     assert config.task.init_checkpoint is None, "nothing is fetched from a bucket"
 

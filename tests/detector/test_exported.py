@@ -13,7 +13,7 @@ from PIL import Image
 from rhymes.common.errors import InputError
 from rhymes.detections.detections import Detections
 from rhymes.detector.exported import ExportedDetector, find_version
-from tests.support.red_detector import draw_picture, save_red_detector
+from tests.support.red_detector import draw_image, save_red_detector
 
 pytestmark = pytest.mark.tf
 
@@ -28,14 +28,14 @@ def detector(folder: Path) -> ExportedDetector:
     return ExportedDetector(folder)
 
 
-def detect(detector: ExportedDetector, picture: Image.Image) -> Detections:
+def detect(detector: ExportedDetector, image: Image.Image) -> Detections:
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=95, subsampling=0)
-    return detector.detect(buffer.getvalue(), *picture.size)
+    image.save(buffer, "JPEG", quality=95, subsampling=0)
+    return detector.detect(buffer.getvalue(), *image.size)
 
 
 def test_finds_what_is_there(detector: ExportedDetector) -> None:
-    found = detect(detector, draw_picture((2, [10, 20, 40, 30]), (1, [80, 50, 60, 40])))
+    found = detect(detector, draw_image((2, [10, 20, 40, 30]), (1, [80, 50, 60, 40])))
     assert found.class_ids.tolist() == [1, 2]
     assert found.scores.tolist() == pytest.approx([0.9, 0.8])
     np.testing.assert_allclose(found.boxes, [[80, 50, 140, 90], [10, 20, 50, 50]], atol=1)
@@ -43,7 +43,7 @@ def test_finds_what_is_there(detector: ExportedDetector) -> None:
 
 
 def test_masks_lie_on_their_objects(detector: ExportedDetector) -> None:
-    found = detect(detector, draw_picture((1, [30, 20, 80, 60]), round_=True))
+    found = detect(detector, draw_image((1, [30, 20, 80, 60]), round_=True))
     x, y = np.meshgrid(np.arange(160) + 0.5, np.arange(120) + 0.5)
     ellipse = ((x - 70) / 40) ** 2 + ((y - 50) / 30) ** 2 < 1
     mask = found.dense_mask(0)
@@ -51,7 +51,7 @@ def test_masks_lie_on_their_objects(detector: ExportedDetector) -> None:
 
 
 def test_finds_nothing_where_nothing_is(detector: ExportedDetector) -> None:
-    assert len(detect(detector, draw_picture())) == 0
+    assert len(detect(detector, draw_image())) == 0
 
 
 def test_knows_what_it_is(detector: ExportedDetector, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_knows_what_it_is(detector: ExportedDetector, tmp_path: Path) -> None:
     assert detector.info["model"] == "red"
     without = ExportedDetector(save_red_detector(tmp_path / "1", masks=False))
     assert not without.has_masks
-    assert detect(without, draw_picture((1, [30, 20, 80, 60]))).masks is None
+    assert detect(without, draw_image((1, [30, 20, 80, 60]))).masks is None
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class Exported:
         from rhymes.detector.exporting import export_saved_model
         from rhymes.detector.inference import model_to_inference
 
-        # Random weights are sure of nothing: let the least sure through.
+        # Random weights are sure of nothing: let the lowest scores through.
         config.task.model.detection_generator.pre_nms_score_threshold = 0.0
         tf_keras.utils.set_random_seed(1)
         self.folder = folder
@@ -78,10 +78,10 @@ def test_keeps_the_contract_of_the_object_detection_api(exported: Exported) -> N
     assert boxes.shape == (2, 100, 4)
     assert outputs["num_detections"].shape == (2,)
     assert (outputs["num_detections"] > 0).all(), "or this test would prove nothing"
-    assert ((boxes >= 0) & (boxes <= 1)).all(), "fractions of the picture, not pixels"
+    assert ((boxes >= 0) & (boxes <= 1)).all(), "fractions of the image, not pixels"
     assert (boxes[..., 2:] >= boxes[..., :2]).all(), "ymin, xmin, ymax, xmax"
     assert set(np.unique(classes)) <= {1.0, 2.0}, "ids begin at 1"
-    assert (np.diff(outputs["detection_scores"]) <= 0).all(), "the surest first"
+    assert (np.diff(outputs["detection_scores"]) <= 0).all(), "the best first"
     if masks:
         probability = outputs["detection_masks"]
         assert probability.shape == (2, 100, 28, 28)
@@ -91,21 +91,21 @@ def test_keeps_the_contract_of_the_object_detection_api(exported: Exported) -> N
 def test_equals_the_model_that_was_exported(exported: Exported) -> None:
     import tensorflow as tf
 
-    pictures = [png(200, 100), png(90, 160)]
-    served = exported.call("serving_default", inputs=pictures)
-    eager = exported.inference.detect_encoded(tf.constant(pictures))
+    images = [png(200, 100), png(90, 160)]
+    served = exported.call("serving_default", inputs=images)
+    eager = exported.inference.detect_encoded(tf.constant(images))
     for name, value in served.items():
         np.testing.assert_allclose(value, eager[name].numpy(), atol=1e-3, err_msg=name)
 
 
-def test_every_signature_sees_the_same_picture(exported: Exported) -> None:
+def test_every_signature_sees_the_same_image(exported: Exported) -> None:
     import tensorflow as tf
 
-    picture = png(150, 100)
-    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[picture]))
+    image = png(150, 100)
+    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[image]))
     example = tf.train.Example(features=tf.train.Features(feature={"image/encoded": feature}))
-    pixels = np.asarray(Image.open(io.BytesIO(picture)))[np.newaxis]
-    encoded = exported.call("serving_default", inputs=[picture])
+    pixels = np.asarray(Image.open(io.BytesIO(image)))[np.newaxis]
+    encoded = exported.call("serving_default", inputs=[image])
     decoded = exported.call("image_tensor", inputs=pixels)
     wrapped = exported.call("tf_example", inputs=[example.SerializeToString()])
     for name, value in encoded.items():
@@ -113,10 +113,10 @@ def test_every_signature_sees_the_same_picture(exported: Exported) -> None:
         np.testing.assert_allclose(wrapped[name], value, atol=1e-5, err_msg=name)
 
 
-def test_a_picture_alone_and_in_a_batch_give_the_same(exported: Exported) -> None:
-    pictures = [png(200, 100), png(50, 90)]
-    batch = exported.call("serving_default", inputs=pictures)
-    alone = exported.call("serving_default", inputs=pictures[1:])
+def test_an_image_alone_and_in_a_batch_give_the_same(exported: Exported) -> None:
+    images = [png(200, 100), png(50, 90)]
+    batch = exported.call("serving_default", inputs=images)
+    alone = exported.call("serving_default", inputs=images[1:])
     for name, value in alone.items():
         np.testing.assert_allclose(batch[name][1:], value, atol=1e-4, err_msg=name)
 

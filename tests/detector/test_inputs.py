@@ -18,7 +18,7 @@ pytestmark = pytest.mark.tf
 def batches(
     data: Any, params: Callable[..., TrainParams], facts: Callable[..., DataFacts]
 ) -> Callable[..., list[Any]]:
-    """Read the first batches of two pictures, as NumPy arrays."""
+    """Read the first batches of two images, as NumPy arrays."""
     from rhymes.detector.experiment import build_experiment
     from rhymes.detector.inputs import build_train_dataset
 
@@ -62,7 +62,7 @@ def test_goes_on_where_an_earlier_reader_stopped(batches: Callable[..., list[Any
     assert [digest(batch) for batch in whole[6:]] == [digest(batch) for batch in rest]
 
 
-def test_without_augmentation_truth_stays_where_it_was(
+def test_without_augmentation_ground_truth_stays_where_it_was(
     batches: Callable[..., list[Any]], data: Any
 ) -> None:
     import dataclasses
@@ -82,7 +82,7 @@ def test_without_augmentation_truth_stays_where_it_was(
     assert dataclasses.asdict(still)["flip"] is False
 
 
-def test_flips_picture_and_boxes_together(batches: Callable[..., list[Any]]) -> None:
+def test_flips_image_and_boxes_together(batches: Callable[..., list[Any]]) -> None:
     from rhymes.detector.settings import Augmentation
 
     flips = Augmentation(flip=True, scale_min=1.0, scale_max=1.0)
@@ -97,7 +97,7 @@ def test_flips_picture_and_boxes_together(batches: Callable[..., list[Any]]) -> 
                     assert np.abs(inside - grey).max() > 0.5, "a box lies on something drawn"
 
 
-def test_flips_about_half_of_the_pictures(batches: Callable[..., list[Any]]) -> None:
+def test_flips_about_half_of_the_images(batches: Callable[..., list[Any]]) -> None:
     from rhymes.detector.settings import Augmentation
 
     flips = Augmentation(flip=True, scale_min=1.0, scale_max=1.0)

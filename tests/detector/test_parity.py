@@ -12,7 +12,7 @@ from rhymes.common.errors import InputError
 from rhymes.detections.detections import Detections
 from rhymes.detections.masks import MaskCrop
 from rhymes.detector.parity import (
-    Found,
+    ImageOutputs,
     Parity,
     compare_found,
     detections_to_found,
@@ -23,10 +23,10 @@ from rhymes.detector.parity import (
 TOLERANCE = 1e-3
 
 
-def make(*objects: tuple[float, float, float], places: int = 10, masks: Any = None) -> Found:
+def make(*objects: tuple[float, float, float], places: int = 10, masks: Any = None) -> ImageOutputs:
     """Detections, each (class, score, ymin of a box of 0.2 x 0.2)."""
     boxes = np.array([[y, 0.1, y + 0.2, 0.3] for _, _, y in objects], np.float32).reshape(-1, 4)
-    return Found(
+    return ImageOutputs(
         boxes,
         np.array([score for _, score, _ in objects], np.float32),
         np.array([class_id for class_id, _, _ in objects], np.float32),
@@ -40,7 +40,7 @@ A, B, C = (1, 0.9, 0.1), (2, 0.8, 0.5), (1, 0.7, 0.6)
 
 def test_the_same_is_the_same() -> None:
     parity = compare_found(make(A, B), make(A, B), TOLERANCE)
-    assert (parity.pictures, parity.detections, parity.moved, parity.borderline) == (1, 2, 0, 0)
+    assert (parity.images, parity.detections, parity.moved, parity.borderline) == (1, 2, 0, 0)
     assert set(parity.differences.values()) == {0.0}
     assert parity.worst() is None
 
@@ -124,7 +124,7 @@ class TestMasks:
         )
         assert parity.differences["detection_masks"] == 0
 
-    def test_crops_by_their_place_in_the_picture(self) -> None:
+    def test_crops_by_their_place_in_the_image(self) -> None:
         whole = MaskCrop(10, 20, np.ones((4, 5), np.bool_))
         padded = np.zeros((6, 8), np.bool_)
         padded[1:5, 2:7] = True
@@ -152,7 +152,7 @@ def test_parities_add_up() -> None:
     whole.add(compare_found(make(A, B), make(A, B), TOLERANCE))
     whole.add(compare_found(make(A), make((1, 0.9004, 0.1)), TOLERANCE))
     whole.add(compare_found(make(A), make(A), TOLERANCE))
-    assert (whole.pictures, whole.detections) == (3, 4)
+    assert (whole.images, whole.detections) == (3, 4)
     assert whole.differences["detection_scores"] == pytest.approx(4e-4, rel=1e-3)
 
 
@@ -177,8 +177,8 @@ class TestOutputs:
                     ("detection_boxes", "detection_scores", "detection_classes"), np.zeros((2, 4))
                 )
                 | {"num_detections": np.zeros(2)},
-                r"expected one picture, got shape \[2\]",
-                id="two pictures",
+                r"expected one image, got shape \[2\]",
+                id="two images",
             ),
         ],
     )

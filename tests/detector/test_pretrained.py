@@ -57,7 +57,7 @@ def test_keras_weights_see_the_same_as_in_keras(
     features = model.backbone(normalised.astype(np.float32), training=False)["2"].numpy()
     shallow = tf_keras.Model(keras.input, keras.get_layer("block_2_add").output)
     expected = shallow(pixels / 127.5 - 1.0, training=False).numpy()
-    # At the picture's edge the zero padding stands for another colour, so compare inside.
+    # At the image's edge the zero padding stands for another colour, so compare inside.
     np.testing.assert_allclose(features[:, 8:-8, 8:-8], expected[:, 8:-8, 8:-8], atol=1e-3)
     assert np.abs(expected).max() > 1
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.tf
 
 @pytest.fixture(scope="module")
 def training(data: Any, params: Callable[..., TrainParams], facts: Callable[..., DataFacts]) -> Any:
-    """A RetinaNet of 64 px that has not seen a picture yet."""
+    """A RetinaNet of 64 px that has not seen an image yet."""
     from rhymes.detector.experiment import build_experiment
     from rhymes.detector.inputs import build_train_dataset
     from rhymes.detector.training import Training, build_strategy

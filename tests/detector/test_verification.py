@@ -1,4 +1,4 @@
-"""Sides compared picture by picture, with made-up models."""
+"""Sides compared image by image, with made-up models."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def model(change: Callable[[str], float] = lambda signature: 0.0) -> Any:
 
 
 def verify(served: Any, saved: Any, eager: Any, names: tuple[str, ...] = ("a.jpg",)) -> Any:
-    from rhymes.detector.verification import Picture, Verification
+    from rhymes.detector.verification import TestImage, Verification
 
     verification = Verification(served, saved, eager, 0.05)
     for name in names:
-        verification.compare_signatures(Picture(name, jpeg(), 40, 30))
+        verification.compare_signatures(TestImage(name, jpeg(), 40, 30))
     return verification
 
 
-def test_each_signature_gets_the_picture_in_its_form() -> None:
+def test_each_signature_gets_the_image_in_its_form() -> None:
     import tensorflow as tf
 
-    from rhymes.detector.verification import picture_to_inputs, pixels_to_png
+    from rhymes.detector.verification import image_to_inputs, pixels_to_png
 
     encoded = jpeg()
-    inputs = picture_to_inputs(encoded)
+    inputs = image_to_inputs(encoded)
     assert inputs["serving_default"].tolist() == [encoded]
     example = tf.train.Example.FromString(inputs["tf_example"][0])
     assert example.features.feature["image/encoded"].bytes_list.value[:] == [encoded]
@@ -69,7 +69,7 @@ def test_equal_sides_pass() -> None:
     verification = verify(model(), model(), model(), ("a.jpg", "b.jpg"))
     verification.check()
     counts = {
-        (kind.key, signature): parity.pictures
+        (kind.key, signature): parity.images
         for kind, parities in verification.parities.items()
         for signature, parity in parities.items()
     }
@@ -107,7 +107,7 @@ def test_the_largest_difference_is_named(sides: tuple[Any, Any, Any], message: s
 
 
 def test_the_worst_is_what_exceeds_its_tolerance_most() -> None:
-    with pytest.raises(InputError, match=r"SavedModel in process .*\(1 more pictures"):
+    with pytest.raises(InputError, match=r"SavedModel in process .*\(1 more images"):
         verify(model(), model(lambda name: 0.1), model(lambda name: 0.2), ("a", "b")).check()
 
 
@@ -118,7 +118,7 @@ def test_the_report_gives_powers_of_ten() -> None:
     saved = parities_to_metrics(7, 5, 1, parities)["saved_model"]["tf_example"]
     assert saved == {
         "tolerance": 1e-5,
-        "pictures": 1,
+        "images": 1,
         "detections": 1,
         "moved": 0,
         "borderline": 0,

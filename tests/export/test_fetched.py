@@ -143,7 +143,7 @@ def test_index_of_fetch_is_read(tmp_path: Path) -> None:
         pytest.param(f"a,../{SHA[3:]},640,480,", "needs a SHA-256", id="path for a hash"),
         pytest.param(f"a,{SHA},0,480,", "a size in pixels", id="no width"),
         pytest.param(f"a,{SHA},640,x,", "a size in pixels", id="text for a height"),
-        pytest.param("a,,,,", "or an error", id="neither picture nor error"),
+        pytest.param("a,,,,", "or an error", id="neither image nor error"),
         pytest.param("a,b", "2 cells", id="cells missing"),
     ],
 )

@@ -15,7 +15,7 @@ from rhymes.common.errors import InputError
 from rhymes.export.fetched import Fetched, Source
 from rhymes.export.fetching import FetchOptions, fetch_images, load_export_file
 from rhymes.images.download import DownloadLimits
-from tests.support.hostile_server import HostileServer, picture
+from tests.support.hostile_server import HostileServer, encode_image
 
 
 @pytest.fixture
@@ -55,32 +55,32 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def test_pictures_are_named_by_their_bytes_in_the_order_of_the_sources(
+def test_images_are_named_by_their_bytes_in_the_order_of_the_sources(
     place: Place, cdn: HostileServer
 ) -> None:
     urls = [cdn.url(f"/slow/{number}.jpg") for number in range(12)]
     fetched = place.fetch(*urls)
-    digests = [sha256(picture(number)) for number in range(12)]
+    digests = [sha256(encode_image(number)) for number in range(12)]
     assert [each.source.image for each in fetched] == urls
     assert [each.sha256 for each in fetched] == digests
     assert {(each.width, each.height, each.error) for each in fetched} == {(32, 24, "")}
     assert place.names() == sorted(f"{digest}.jpg" for digest in digests)
     for number, digest in enumerate(digests):
-        assert (place.images / f"{digest}.jpg").read_bytes() == picture(number)
+        assert (place.images / f"{digest}.jpg").read_bytes() == encode_image(number)
 
 
-def test_same_picture_from_several_sources_is_one_file(place: Place, cdn: HostileServer) -> None:
-    (place.export / "a.jpg").write_bytes(picture(1))
+def test_same_image_from_several_sources_is_one_file(place: Place, cdn: HostileServer) -> None:
+    (place.export / "a.jpg").write_bytes(encode_image(1))
     urls = [cdn.url(f"/good/1.jpg?{number}") for number in range(20)]
     fetched = place.fetch("a.jpg", "./a.jpg", *urls, workers=8)
-    assert {each.sha256 for each in fetched} == {sha256(picture(1))}
-    assert place.names() == [f"{sha256(picture(1))}.jpg"]
+    assert {each.sha256 for each in fetched} == {sha256(encode_image(1))}
+    assert place.names() == [f"{sha256(encode_image(1))}.jpg"]
 
 
 def test_download_is_kept_and_asked_for_once(place: Place, cdn: HostileServer) -> None:
     url = cdn.url("/png/1.jpg")
     first = place.fetch(url)
-    assert (place.downloads / sha256(url.encode())).read_bytes() == picture(1, "PNG")
+    assert (place.downloads / sha256(url.encode())).read_bytes() == encode_image(1, "PNG")
     before = place.names()
     (place.images / before[0]).unlink()
     assert place.fetch(url) == first
@@ -98,7 +98,7 @@ def test_kept_download_answers_to_todays_limits(place: Place, cdn: HostileServer
 
 
 @pytest.mark.parametrize("path", ["/page/1", "/cut/1", "/empty/1", "/missing"])
-def test_what_is_no_picture_is_asked_for_again(place: Place, cdn: HostileServer, path: str) -> None:
+def test_what_is_no_image_is_asked_for_again(place: Place, cdn: HostileServer, path: str) -> None:
     for _ in range(2):
         assert place.fetch(cdn.url(path))[0].error
     assert cdn.asked[path] == 2
@@ -121,7 +121,7 @@ def test_what_is_no_picture_is_asked_for_again(place: Place, cdn: HostileServer,
 def test_failure_is_a_result(place: Place, image: str, reason: str) -> None:
     (place.export / "page.jpg").write_bytes(b"<html>")
     (place.export / "large.jpg").write_bytes(bytes(200_000))
-    (place.export / "good.jpg").write_bytes(picture(1))
+    (place.export / "good.jpg").write_bytes(encode_image(1))
     bad, good = place.fetch(image, "good.jpg")
     assert reason in bad.error
     assert (bad.sha256, bad.width, bad.height) == ("", None, None)
@@ -143,10 +143,10 @@ def test_does_not_give_up_while_failures_are_allowed(place: Place) -> None:
 
 @pytest.fixture
 def export(tmp_path: Path) -> Path:
-    """An export with a picture, and everything that a path in it could be besides."""
+    """An export with an image, and everything that a path in it could be besides."""
     folder = tmp_path / "export"
     (folder / "images").mkdir(parents=True)
-    (folder / "images/a.jpg").write_bytes(b"picture")
+    (folder / "images/a.jpg").write_bytes(b"image")
     (folder / "images/a%20b.jpg").write_bytes(b"percent")
     (folder / "images/c:d.jpg").write_bytes(b"colon")
     (tmp_path / "secret.jpg").write_bytes(b"secret")
@@ -163,9 +163,9 @@ def export(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        pytest.param("images/a.jpg", b"picture", id="plain"),
-        pytest.param("./images//a.jpg", b"picture", id="not normalised"),
-        pytest.param("inside.jpg", b"picture", id="symbolic link that stays inside"),
+        pytest.param("images/a.jpg", b"image", id="plain"),
+        pytest.param("./images//a.jpg", b"image", id="not normalised"),
+        pytest.param("inside.jpg", b"image", id="symbolic link that stays inside"),
         pytest.param("images/a%20b.jpg", b"percent", id="percent is a percent"),
         pytest.param("images/c:d.jpg", b"colon", id="colon"),
     ],
@@ -177,7 +177,7 @@ def test_file_of_the_export(export: Path, path: str, expected: bytes) -> None:
 def test_export_behind_a_symbolic_link(export: Path) -> None:
     link = export.parent / "link"
     link.symlink_to(export)
-    assert load_export_file(link, "inside.jpg", 100) == b"picture"
+    assert load_export_file(link, "inside.jpg", 100) == b"image"
 
 
 def test_no_more_is_read_than_a_check_needs(export: Path) -> None:
@@ -223,11 +223,11 @@ def test_no_path_leads_to_the_secret(
     root = tmp_path_factory.getbasetemp() / "fixed"
     if not root.exists():
         (root / "export/images").mkdir(parents=True)
-        (root / "export/images/a.jpg").write_bytes(b"picture")
+        (root / "export/images/a.jpg").write_bytes(b"image")
         (root / "export/up").symlink_to("..")
         (root / "secret.jpg").write_bytes(b"secret")
     try:
         found = load_export_file(root / "export", "/".join(parts), 100)
     except InputError:
         return
-    assert found == b"picture"
+    assert found == b"image"

@@ -50,7 +50,7 @@ def test_box_is_cut_to_the_image(box: Box, inside: Box | None) -> None:
     assert shape.rings == ()
 
 
-sides = st.floats(geometry.LEAST_SIDE, 1e6)
+sides = st.floats(geometry.MIN_SIDE, 1e6)
 corners = st.floats(-1e6, 1e6)
 
 

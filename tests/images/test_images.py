@@ -25,7 +25,7 @@ QUADRANTS = ((200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30))
 WHITE = (255, 255, 255)
 
 
-def make_picture() -> Image.Image:
+def make_image() -> Image.Image:
     """Draw four quadrants, red and green above blue and yellow, that tell all turns apart."""
     pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     top, left = slice(0, HEIGHT // 2), slice(0, WIDTH // 2)
@@ -79,7 +79,7 @@ def assert_close(found: Any, expected: Any, by: int = 6) -> None:
     assert difference <= by, f"{found} is not {expected}"
 
 
-PICTURE = make_picture()
+IMAGE = make_image()
 GREYS = [81, 130, 49, 181]  # ITU-R 601 luma of the quadrants
 
 
@@ -101,24 +101,24 @@ GREYS = [81, 130, 49, 181]  # ITU-R 601 luma of the quadrants
     ],
 )
 def test_upright_rgb_jpeg_keeps_its_bytes(options: dict[str, Any]) -> None:
-    data = encode(PICTURE, **options)
+    data = encode(IMAGE, **options)
     assert check(data) == UprightImage(data, "JPEG", WIDTH, HEIGHT)
 
 
 def test_bytes_behind_a_jpeg_stay() -> None:
-    data = encode(PICTURE) + b"a film of three seconds"
+    data = encode(IMAGE) + b"a film of three seconds"
     assert check(data).data == data
 
 
-def test_first_of_several_pictures_of_a_phone_counts() -> None:
-    data = encode(PICTURE, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
+def test_first_of_several_images_of_a_phone_counts() -> None:
+    data = encode(IMAGE, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
     assert check(data) == UprightImage(data, "JPEG", WIDTH, HEIGHT)
 
 
 @pytest.mark.parametrize("encoding", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied(orientation: int, encoding: str) -> None:
-    image = upright_to_stored(PICTURE, orientation)
+    image = upright_to_stored(IMAGE, orientation)
     checked = check(encode(image, encoding, exif=with_orientation(orientation)))
     assert (checked.width, checked.height) == (WIDTH, HEIGHT)
     assert_close(quadrants(checked), QUADRANTS)
@@ -127,18 +127,18 @@ def test_orientation_is_applied(orientation: int, encoding: str) -> None:
 @pytest.mark.parametrize(
     ("image", "encoding"),
     [
-        pytest.param(PICTURE, "PNG", id="PNG"),
-        pytest.param(PICTURE, "WEBP", id="WebP"),
-        pytest.param(PICTURE, "BMP", id="BMP"),
-        pytest.param(PICTURE.quantize(8), "GIF", id="GIF"),
-        pytest.param(PICTURE.quantize(8), "PNG", id="palette PNG"),
-        pytest.param(PICTURE.quantize(8), "BMP", id="palette BMP"),
-        pytest.param(PICTURE.convert("RGBA"), "PNG", id="opaque RGBA PNG"),
-        pytest.param(PICTURE.convert("RGBA"), "WEBP", id="opaque RGBA WebP"),
-        pytest.param(PICTURE.convert("CMYK"), "JPEG", id="CMYK JPEG"),
+        pytest.param(IMAGE, "PNG", id="PNG"),
+        pytest.param(IMAGE, "WEBP", id="WebP"),
+        pytest.param(IMAGE, "BMP", id="BMP"),
+        pytest.param(IMAGE.quantize(8), "GIF", id="GIF"),
+        pytest.param(IMAGE.quantize(8), "PNG", id="palette PNG"),
+        pytest.param(IMAGE.quantize(8), "BMP", id="palette BMP"),
+        pytest.param(IMAGE.convert("RGBA"), "PNG", id="opaque RGBA PNG"),
+        pytest.param(IMAGE.convert("RGBA"), "WEBP", id="opaque RGBA WebP"),
+        pytest.param(IMAGE.convert("CMYK"), "JPEG", id="CMYK JPEG"),
     ],
 )
-def test_other_colour_pictures_become_jpegs(image: Image.Image, encoding: str) -> None:
+def test_other_colour_images_become_jpegs(image: Image.Image, encoding: str) -> None:
     data = encode(image, encoding)
     checked = check(data)
     assert checked.format == "JPEG"
@@ -154,7 +154,7 @@ def test_cmyk_jpeg_is_inverted_as_adobe_has_it() -> None:
 
 @pytest.mark.parametrize("encoding", ["JPEG", "PNG", "BMP"])
 def test_grey_becomes_rgb(encoding: str) -> None:
-    checked = check(encode(PICTURE.convert("L"), encoding))
+    checked = check(encode(IMAGE.convert("L"), encoding))
     assert_close(quadrants(checked), [(grey,) * 3 for grey in GREYS])
 
 
@@ -229,29 +229,29 @@ def test_transparent_colour_of_an_rgb_png_is_white() -> None:
 
 @pytest.mark.parametrize("encoding", ["GIF", "WEBP", "PNG"])
 def test_first_frame_of_an_animation_counts(encoding: str) -> None:
-    others = [Image.new("RGB", PICTURE.size, "black")]
-    data = encode(PICTURE, encoding, save_all=True, append_images=others, duration=100)
+    others = [Image.new("RGB", IMAGE.size, "black")]
+    data = encode(IMAGE, encoding, save_all=True, append_images=others, duration=100)
     checked = check(data, keep={"PNG"})
     assert checked.format == "JPEG"
     assert_close(quadrants(checked), QUADRANTS, by=12)
 
 
 def test_kept_formats_are_the_callers() -> None:
-    data = encode(PICTURE, "PNG")
+    data = encode(IMAGE, "PNG")
     assert check(data, keep={"JPEG", "PNG"}) == UprightImage(data, "PNG", WIDTH, HEIGHT)
-    assert check(encode(PICTURE), keep=frozenset()).data != encode(PICTURE)
-    turned = encode(PICTURE, "PNG", exif=with_orientation(3))
+    assert check(encode(IMAGE), keep=frozenset()).data != encode(IMAGE)
+    turned = encode(IMAGE, "PNG", exif=with_orientation(3))
     assert check(turned, keep={"PNG"}).format == "JPEG"
-    assert check(encode(PICTURE.convert("RGBA"), "PNG"), keep={"PNG"}).format == "JPEG"
+    assert check(encode(IMAGE.convert("RGBA"), "PNG"), keep={"PNG"}).format == "JPEG"
 
 
 def test_encoding_is_deterministic_and_without_metadata() -> None:
-    image = PICTURE.convert("RGBA")
+    image = IMAGE.convert("RGBA")
     data = encode(image, "PNG", dpi=(300, 300), exif=with_orientation(6), icc_profile=b"profile")
     first, second = check(data), check(data)
     assert first.data == second.data
     assert decode(first).info.keys() <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
-    gif = encode(PICTURE.quantize(8), "GIF", comment=b"a comment")
+    gif = encode(IMAGE.quantize(8), "GIF", comment=b"a comment")
     assert "comment" not in decode(check(gif)).info
 
 
@@ -262,7 +262,7 @@ def test_quality_is_the_callers() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (65_000, 1)])
-def test_thin_pictures_pass(size: tuple[int, int]) -> None:
+def test_thin_images_pass(size: tuple[int, int]) -> None:
     checked = check(encode(Image.new("RGB", size), "PNG"))
     assert (checked.width, checked.height) == size
 
@@ -281,7 +281,7 @@ def test_thin_pictures_pass(size: tuple[int, int]) -> None:
         pytest.param(b"Not found", "it looks like text", id="text"),
         pytest.param(b"BMW, a car maker of Munich", "it looks like text", id="text with BM"),
         pytest.param(b"%PDF-1.7", "a PDF", id="PDF"),
-        pytest.param(encode(PICTURE, "TIFF"), "a TIFF", id="TIFF"),
+        pytest.param(encode(IMAGE, "TIFF"), "a TIFF", id="TIFF"),
         pytest.param(b"\0\0\0\x20ftypavif", "an AVIF", id="AVIF"),
         pytest.param(b"\0\0\0\x20ftypheic", "a HEIC", id="HEIC"),
         pytest.param(b"\0\0\0\x20ftypisom", "a video", id="MP4"),
@@ -309,7 +309,7 @@ def test_not_an_image(data: bytes, reason: str) -> None:
 
 
 def frame_header(width: int, height: int) -> bytes:
-    """Encode a WebP whose extended header promises a canvas, without a picture."""
+    """Encode a WebP whose extended header promises a canvas, without an image."""
     sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     body = b"WEBPVP8X" + struct.pack("<I", 10) + b"\x10\0\0\0" + sides
     return b"RIFF" + struct.pack("<I", len(body)) + body
@@ -344,7 +344,7 @@ def test_bomb_in_a_png_chunk_is_refused(name: bytes) -> None:
 
 
 def test_jpeg_of_endless_scans_is_refused() -> None:
-    data = encode(PICTURE, progressive=True)
+    data = encode(IMAGE, progressive=True)
     start = data.rindex(b"\xff\xda")  # the last scan, which only refines
     many = data[:start] + data[start:-2] * 200 + data[-2:]
     with pytest.raises(InputError, match=r"20\d scans, more than the 100 allowed"):
@@ -354,17 +354,17 @@ def test_jpeg_of_endless_scans_is_refused() -> None:
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 ENCODED = {
-    "JPEG": encode(PICTURE, exif=with_orientation(6)),
-    "progressive JPEG": encode(PICTURE, progressive=True),
-    "CMYK JPEG": encode(PICTURE.convert("CMYK")),
-    "PNG": encode(PICTURE, "PNG", exif=with_orientation(6), dpi=(72, 72)),
-    "palette PNG": encode(PICTURE.quantize(8), "PNG", transparency=1),
-    "animated PNG": encode(PICTURE, "PNG", save_all=True, append_images=[Image.new("RGB", (9, 9))]),
-    "WebP": encode(PICTURE, "WEBP", exif=with_orientation(6)),
-    "lossless WebP": encode(PICTURE, "WEBP", lossless=True),
-    "GIF": encode(PICTURE.quantize(8), "GIF", transparency=1, comment=b"hello"),
-    "BMP": encode(PICTURE, "BMP"),
-    "palette BMP": encode(PICTURE.quantize(8), "BMP"),
+    "JPEG": encode(IMAGE, exif=with_orientation(6)),
+    "progressive JPEG": encode(IMAGE, progressive=True),
+    "CMYK JPEG": encode(IMAGE.convert("CMYK")),
+    "PNG": encode(IMAGE, "PNG", exif=with_orientation(6), dpi=(72, 72)),
+    "palette PNG": encode(IMAGE.quantize(8), "PNG", transparency=1),
+    "animated PNG": encode(IMAGE, "PNG", save_all=True, append_images=[Image.new("RGB", (9, 9))]),
+    "WebP": encode(IMAGE, "WEBP", exif=with_orientation(6)),
+    "lossless WebP": encode(IMAGE, "WEBP", lossless=True),
+    "GIF": encode(IMAGE.quantize(8), "GIF", transparency=1, comment=b"hello"),
+    "BMP": encode(IMAGE, "BMP"),
+    "palette BMP": encode(IMAGE.quantize(8), "BMP"),
 }
 
 
@@ -424,7 +424,7 @@ def test_mutilated_file_is_an_image_or_an_input_error(data: bytes) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60), st.sampled_from([b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08", b""]))
 def test_no_exif_block_kills_an_image(block: bytes, head: bytes) -> None:
-    data = encode(PICTURE, exif=b"Exif\0\0" + head + block)
+    data = encode(IMAGE, exif=b"Exif\0\0" + head + block)
     assert {check(data).width, check(data).height} == {WIDTH, HEIGHT}
 
 

@@ -1,4 +1,4 @@
-"""Confusion and pictures' scores on cases small enough to count by hand."""
+"""Confusion and images' scores on cases small enough to count by hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rhymes.metrics.confusion import (
 HERE, THERE, ELSEWHERE = [10, 10, 40, 40], [100, 10, 40, 40], [200, 200, 40, 40]
 
 
-def make_truth(*objects: tuple[int, str, list[float]], images: int = 1) -> dict[str, Any]:
+def make_ground_truth(*objects: tuple[int, str, list[float]], images: int = 1) -> dict[str, Any]:
     """A COCO dataset of (image, class A to C, box); ids of annotations count from 1."""
     return {
         "images": [
@@ -68,7 +68,7 @@ def moved(box: list[float], dx: float) -> list[float]:
             [(1, "A", HERE)],
             [found("B", HERE, 0.8), found("A", HERE, 0.9)],
             [("A", "A", 1), (BACKGROUND, "B", 1)],
-            id="the surest chooses first",
+            id="the best chooses first",
         ),
         pytest.param(
             [(1, "A", HERE), (1, "B", moved(HERE, 8))],
@@ -91,7 +91,7 @@ def moved(box: list[float], dx: float) -> list[float]:
     ],
 )
 def test_confusion(objects: Any, results: Any, expected: list[tuple[str, str, int]]) -> None:
-    counted = confusion(make_truth(*objects), results, score=0.5, iou=0.5)
+    counted = confusion(make_ground_truth(*objects), results, score=0.5, iou=0.5)
     assert counted.pairs() == expected
     assert counted.names == ("A", "B", "C", BACKGROUND)
     assert counted.counts.dtype == np.int64
@@ -100,14 +100,16 @@ def test_confusion(objects: Any, results: Any, expected: list[tuple[str, str, in
 
 @pytest.mark.parametrize(("iou", "pairs"), [(0.59, 1), (0.61, 2)])
 def test_confusion_takes_any_iou(iou: float, pairs: int) -> None:
-    truth = make_truth((1, "A", HERE))
-    counted = confusion(truth, [found("A", moved(HERE, 10), 0.9)], score=0.5, iou=iou)  # IoU 0.6
+    ground_truth = make_ground_truth((1, "A", HERE))
+    counted = confusion(
+        ground_truth, [found("A", moved(HERE, 10), 0.9)], score=0.5, iou=iou
+    )  # IoU 0.6
     assert len(counted.pairs()) == pairs
 
 
 def test_errors_are_the_most_frequent_first() -> None:
-    truth = make_truth((1, "A", HERE), (1, "B", THERE), (1, "B", ELSEWHERE))
-    counted = confusion(truth, [found("A", HERE, 0.9)], score=0.5, iou=0.5)
+    ground_truth = make_ground_truth((1, "A", HERE), (1, "B", THERE), (1, "B", ELSEWHERE))
+    counted = confusion(ground_truth, [found("A", HERE, 0.9)], score=0.5, iou=0.5)
     assert counted.errors() == [("B", BACKGROUND, 2)]
 
 
@@ -130,15 +132,15 @@ def test_smaller_matrix_shows_the_most_confused_and_loses_nothing() -> None:
 
 def test_confusion_counts_more_than_a_hundred_an_image() -> None:
     boxes = [[20.0 * (i % 30), 20.0 * (i // 30), 15.0, 15.0] for i in range(150)]
-    truth = make_truth(*((1, "A", box) for box in boxes))
+    ground_truth = make_ground_truth(*((1, "A", box) for box in boxes))
     results = [found("A", box, 0.9) for box in boxes]
-    assert confusion(truth, results, score=0.5, iou=0.5).pairs() == [("A", "A", 150)]
-    assert image_scores(truth, results, score=0.5)[0].f1 == 1
+    assert confusion(ground_truth, results, score=0.5, iou=0.5).pairs() == [("A", "A", 150)]
+    assert image_scores(ground_truth, results, score=0.5)[0].f1 == 1
 
 
 class TestImageScores:
     def test_worst_first(self) -> None:
-        truth = make_truth(
+        ground_truth = make_ground_truth(
             (1, "A", HERE),
             (1, "B", THERE),
             (2, "A", HERE),
@@ -152,7 +154,7 @@ class TestImageScores:
             found("C", THERE, 0.9, image=1),
             found("A", HERE, 0.9, image=2),
         ]
-        assert image_scores(truth, results, score=0.5) == [
+        assert image_scores(ground_truth, results, score=0.5) == [
             ImageScore(4, found=(), missed=(5, 6), invented=()),
             ImageScore(3, found=(), missed=(4,), invented=()),
             ImageScore(1, found=(1,), missed=(2,), invented=(1,)),
@@ -165,14 +167,14 @@ class TestImageScores:
         [
             pytest.param(ImageScore(1, (1, 2), (3,), (0,)), 2 / 3, id="two of three, one invented"),
             pytest.param(ImageScore(1, (), (), ()), 1, id="nothing to find"),
-            pytest.param(ImageScore(1, (), (), (0,)), 0, id="invented in an empty picture"),
+            pytest.param(ImageScore(1, (), (), (0,)), 0, id="invented in an empty image"),
         ],
     )
     def test_f1(self, image: ImageScore, f1: float) -> None:
         assert image.f1 == pytest.approx(f1)
 
-    def test_places_are_those_among_all_results_of_the_picture(self) -> None:
-        truth = make_truth((1, "A", HERE), (2, "A", HERE), images=2)
+    def test_places_are_those_among_all_results_of_the_image(self) -> None:
+        ground_truth = make_ground_truth((1, "A", HERE), (2, "A", HERE), images=2)
         results = [
             found("A", ELSEWHERE, 0.1),
             found("A", HERE, 0.7, image=2),
@@ -180,22 +182,22 @@ class TestImageScores:
             found("B", HERE, 0.6, image=2),
             found("A", HERE, 0.8),
         ]
-        for image in image_scores(truth, results, score=0.5):
+        for image in image_scores(ground_truth, results, score=0.5):
             assert image.found == (image.image_id,)
             assert image.invented == (1,)
 
     def test_a_second_detection_of_an_object_is_invented(self) -> None:
-        truth = make_truth((1, "A", HERE))
+        ground_truth = make_ground_truth((1, "A", HERE))
         results = [found("A", HERE, 0.9), found("A", HERE, 0.8)]
-        (image,) = image_scores(truth, results, score=0.5)
+        (image,) = image_scores(ground_truth, results, score=0.5)
         assert image.invented == (1,)
 
-    def test_no_pictures(self) -> None:
-        assert image_scores(make_truth(images=0), [], score=0.5) == []
+    def test_no_images(self) -> None:
+        assert image_scores(make_ground_truth(images=0), [], score=0.5) == []
 
 
 def test_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    truth = make_truth((1, "A", HERE))
-    image_scores(truth, [found("A", HERE, 0.9)], score=0.5)
-    confusion(truth, [], score=0.5, iou=0.5)
+    ground_truth = make_ground_truth((1, "A", HERE))
+    image_scores(ground_truth, [found("A", HERE, 0.9)], score=0.5)
+    confusion(ground_truth, [], score=0.5, iou=0.5)
     assert capfd.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""What is reported of results: metrics, curves, tables, text and pictures."""
+"""What is reported of results: metrics, curves, tables, text and images."""
 
 from __future__ import annotations
 
@@ -29,19 +29,21 @@ from rhymes.metrics.evaluation import (
     scores_to_curve,
 )
 from rhymes.metrics.evaluation_report import (
-    Drawn,
+    DrawnImage,
     draw_comparison,
     evaluation_to_headline,
     evaluation_to_markdown,
 )
 from tests.support.coco_factory import box_to_polygon, boxes_to_coco
 
-THRESHOLDS = Thresholds(picture_score=0.5, confusion_score=0.5, confusion_iou=0.5)
+THRESHOLDS = Thresholds(image_score=0.5, confusion_score=0.5, confusion_iou=0.5)
 HERE, THERE = [10, 10, 40, 40], [100, 10, 80, 80]
 
 
-def make_truth(*objects: tuple[int, int, list[float]], classes: tuple[str, ...]) -> dict[str, Any]:
-    """A COCO dataset of (image, class, box) in two pictures."""
+def make_ground_truth(
+    *objects: tuple[int, int, list[float]], classes: tuple[str, ...]
+) -> dict[str, Any]:
+    """A COCO dataset of (image, class, box) in two images."""
     return boxes_to_coco(objects, classes, images=2)
 
 
@@ -53,9 +55,9 @@ def found(image: int, class_id: int, box: list[float], score: float) -> dict[str
 
 def evaluate(masks: bool = True, classes: tuple[str, ...] = ("A", "B|C", "D.E")) -> Evaluation:
     """Of class A one of two is found, the other is taken for the second; the third is not there."""
-    truth = make_truth((1, 1, HERE), (2, 1, HERE), (2, 2, THERE), classes=classes)
+    ground_truth = make_ground_truth((1, 1, HERE), (2, 1, HERE), (2, 2, THERE), classes=classes)
     results = [found(1, 1, HERE, 0.9), found(2, 2, HERE, 0.8), found(2, 2, THERE, 0.7)]
-    return evaluate_results(truth, results, masks, THRESHOLDS)
+    return evaluate_results(ground_truth, results, masks, THRESHOLDS)
 
 
 class TestMetrics:
@@ -83,7 +85,7 @@ class TestMetrics:
     @pytest.mark.parametrize("masks", [False, True])
     def test_of_nothing_are_null(self, masks: bool) -> None:
         metrics = evaluation_to_metrics(
-            evaluate_results(make_truth(classes=("A",)), [], masks, THRESHOLDS)
+            evaluate_results(make_ground_truth(classes=("A",)), [], masks, THRESHOLDS)
         )
         assert metrics["AP"] is None
         assert metrics["objects"] == 0
@@ -98,12 +100,12 @@ class TestCurves:
         assert rows[-1] == {"recall": 1.0, "iou50": 0.25, "iou75": 0.25}
 
     def test_undefined_has_none(self) -> None:
-        nothing = evaluate_results(make_truth(classes=("A",)), [], False, THRESHOLDS)
+        nothing = evaluate_results(make_ground_truth(classes=("A",)), [], False, THRESHOLDS)
         assert list(scores_to_curve(nothing.boxes)) == []
         assert list(scores_to_curve(nothing.masks)) == []
         assert list(evaluation_to_class_curves(nothing)) == []
 
-    def test_each_class_in_the_truth_has_its_own(self) -> None:
+    def test_each_class_in_the_ground_truth_has_its_own(self) -> None:
         rows = list(evaluation_to_class_curves(evaluate()))
         assert {(row["kind"], row["class"], row["iou"]) for row in rows} == {
             (kind, name, iou)
@@ -140,7 +142,7 @@ def test_files_are_complete_whatever_there_is(tmp_path: Path) -> None:
     for name, evaluation in (
         ("all", evaluate()),
         ("boxes", evaluate(masks=False)),
-        ("nothing", evaluate_results(make_truth(classes=("A",)), [], True, THRESHOLDS)),
+        ("nothing", evaluate_results(make_ground_truth(classes=("A",)), [], True, THRESHOLDS)),
     ):
         save_evaluation(tmp_path / name, evaluation)
         files = sorted(path.name for path in (tmp_path / name / "plots").iterdir())
@@ -174,14 +176,14 @@ def test_results_are_json_a_line_each(tmp_path: Path, results: list[Any]) -> Non
         pytest.param(None, "0a.jpg", id="no source"),
     ],
 )
-def test_name_of_a_picture(source: str | None, name: str) -> None:
+def test_name_of_an_image(source: str | None, name: str) -> None:
     assert image_to_name({"file_name": "0a.jpg", "source": source}) == name
 
 
 class TestReport:
     def test_says_what_matters(self) -> None:
         evaluation = evaluate()
-        drawn = [Drawn("images/1_a.png", "a.jpg", evaluation.ranking[0])]
+        drawn = [DrawnImage("images/1_a.png", "a.jpg", evaluation.ranking[0])]
         text = evaluation_to_markdown(evaluation, drawn)
         assert "2 images with 3 objects of 2 of 3 classes." in text
         assert "| AP at IoU 0.50 | 0.502 | 0.502 |" in text
@@ -209,19 +211,21 @@ class TestReport:
         assert "mask" not in evaluation_to_markdown(evaluate(masks=False), [])
 
     def test_of_nothing_says_so(self) -> None:
-        nothing = evaluate_results(make_truth(classes=("A",)), [], True, THRESHOLDS)
+        nothing = evaluate_results(make_ground_truth(classes=("A",)), [], True, THRESHOLDS)
         text = evaluation_to_markdown(nothing, [])
         assert "| AP at IoU 0.50 | n/a | n/a |" in text
         assert "Nothing." in text
-        assert "## Pictures" not in text
+        assert "## Images" not in text
 
 
 class TestComparison:
     PANEL = 720
 
     def draw(self, missed: tuple[int, ...], invented: tuple[int, ...]) -> tuple[Any, Any]:
-        """Two objects in the truth; the first is found, the second with too low a score."""
-        annotations = make_truth((1, 1, HERE), (1, 2, THERE), classes=("A", "B"))["annotations"]
+        """Two objects in the ground truth; the first is found, the second with too low a score."""
+        annotations = make_ground_truth((1, 1, HERE), (1, 2, THERE), classes=("A", "B"))[
+            "annotations"
+        ]
         both = annotations_to_detections(annotations, 640, 480)
         detections = dataclasses.replace(both, scores=np.array([0.9, 0.3], np.float32))
         drawn = np.asarray(
@@ -237,7 +241,7 @@ class TestComparison:
         )[80:]
         return drawn[:, 12 : 12 + self.PANEL], drawn[:, 24 + self.PANEL : 24 + 2 * self.PANEL]
 
-    def test_truth_is_whole_and_detections_are_sure(self) -> None:
+    def test_ground_truth_is_whole_and_detections_are_sure(self) -> None:
         left, right = self.draw((), ())
         second = (slice(30, 90), slice(140, 180))  # within the object, away from its label
         assert (left[second] != 128).any()

@@ -203,7 +203,7 @@ def renamed(split: Any, names: dict[str, str]) -> Any:
 
 
 def moved(split: Any, places: list[int]) -> Any:
-    """The same pictures at these places with other ones put in before them."""
+    """The same images at these places with other ones put in before them."""
     copy = json.loads(json.dumps(split))
     for image in copy["images"]:
         if image["id"] not in places:
@@ -258,7 +258,7 @@ def test_a_renamed_class_is_named_and_not_compared() -> None:
     assert "Not compared: classes that the candidate no longer knows: 'old'." in decision.notes
 
 
-def test_both_are_measured_on_the_truth_of_today() -> None:
+def test_both_are_measured_on_the_ground_truth_of_today() -> None:
     """The published version was right about objects that were labelled only since."""
     split = make_split(1, images=40)
     results = detect(split, 2, missed=0)

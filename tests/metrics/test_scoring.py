@@ -22,7 +22,7 @@ SUMMARY = (
 )  # fmt: skip
 
 
-def make_truth(
+def make_ground_truth(
     *objects: tuple[int, int, list[float]], images: int = 2, classes: int = 3
 ) -> dict[str, Any]:
     """A COCO dataset of (image, class, [x, y, w, h]) with classes C1, C2, ..."""
@@ -30,10 +30,10 @@ def make_truth(
 
 
 def result(
-    image: int, class_id: int, box: list[float], confidence: float, truth: dict[str, Any]
+    image: int, class_id: int, box: list[float], confidence: float, ground_truth: dict[str, Any]
 ) -> dict[str, Any]:
     """A COCO result whose mask is its box."""
-    size = next(image_ for image_ in truth["images"] if image_["id"] == image)
+    size = next(image_ for image_ in ground_truth["images"] if image_["id"] == image)
     annotation = {"bbox": box, "category_id": class_id, "segmentation": [box_to_polygon(box)]}
     found = annotations_to_detections([annotation], size["width"], size["height"])
     return detections_to_coco(found, image)[0] | {"score": confidence}
@@ -42,7 +42,7 @@ def result(
 def random_case(
     seed: int, *, objects: int = 12, classes: int = 4, images: int = 6
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Truth with objects of all sizes; results that are moved, doubled, invented or mistaken."""
+    """Objects of all sizes, and results that are moved, doubled, invented or mistaken."""
     rng = np.random.default_rng(seed)
 
     def box() -> list[float]:
@@ -50,28 +50,30 @@ def random_case(
         return [float(v) for v in (rng.uniform(0, 640 - w), rng.uniform(0, 480 - h), w, h)]
 
     placed = [
-        (image, int(rng.integers(1, classes)), box())  # the last class is not in the truth
+        (image, int(rng.integers(1, classes)), box())  # the last class is not in the ground truth
         for image in range(1, images)  # nor has the last image any object
         for _ in range(rng.integers(0, 2 * objects))
     ]
-    truth = make_truth(*placed, images=images, classes=classes)
+    ground_truth = make_ground_truth(*placed, images=images, classes=classes)
     results = []
     for image, class_id, (x, y, w, h) in placed:
         for _ in range(rng.integers(0, 3)):
             dx, dy = rng.normal(0, 0.08, 2) * (w, h)
             moved = [max(x + dx, 0), max(y + dy, 0), w, h]
             taken_for = class_id if rng.random() < 0.8 else int(rng.integers(1, classes + 1))
-            results.append(result(image, taken_for, moved, round(rng.random(), 2), truth))
+            results.append(result(image, taken_for, moved, round(rng.random(), 2), ground_truth))
     for _ in range(objects):
         image, class_id = int(rng.integers(1, images + 1)), int(rng.integers(1, classes + 1))
-        results.append(result(image, class_id, box(), round(rng.random(), 3), truth))
-    return truth, results
+        results.append(result(image, class_id, box(), round(rng.random(), 3), ground_truth))
+    return ground_truth, results
 
 
-def pycocotools_evaluation(truth: dict[str, Any], results: list[Any], kind: Kind) -> COCOeval:
+def pycocotools_evaluation(
+    ground_truth: dict[str, Any], results: list[Any], kind: Kind
+) -> COCOeval:
     with contextlib.redirect_stdout(io.StringIO()):
         dataset = COCO()
-        dataset.dataset = {**truth, "info": {}}
+        dataset.dataset = {**ground_truth, "info": {}}
         dataset.createIndex()
         if kind == "segm":  # as Detectron2 does, so that areas are those of the masks
             results = [{k: v for k, v in r.items() if k != "bbox"} for r in results]
@@ -92,15 +94,17 @@ def or_minus_one(values: Any) -> list[float]:
     [
         pytest.param({"seed": 1}, id="random 1"),
         pytest.param({"seed": 2}, id="random 2"),
-        pytest.param({"seed": 3, "classes": 9, "objects": 2}, id="classes lacking in the truth"),
+        pytest.param(
+            {"seed": 3, "classes": 9, "objects": 2}, id="classes lacking in the ground truth"
+        ),
         pytest.param({"seed": 4, "images": 2, "objects": 160}, id="more than 100 an image"),
-        pytest.param({"seed": 5, "images": 1}, id="no truth but detections"),
+        pytest.param({"seed": 5, "images": 1}, id="no ground truth but detections"),
     ],
 )
 def test_equals_pycocotools(case: dict[str, Any], kind: Kind) -> None:
-    truth, results = random_case(**case)
-    scores = score(truth, results, kind)
-    expected = pycocotools_evaluation(truth, results, kind)
+    ground_truth, results = random_case(**case)
+    scores = score(ground_truth, results, kind)
+    expected = pycocotools_evaluation(ground_truth, results, kind)
     assert tuple(scores.summary) == SUMMARY
     assert or_minus_one(scores.summary.values()) == pytest.approx(expected.stats, abs=1e-6)
     for place, measured in enumerate(scores.classes.values()):
@@ -124,14 +128,15 @@ def test_random_cases_are_neither_perfect_nor_hopeless() -> None:
 
 
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
-def test_truth_as_result_is_perfect(kind: Kind) -> None:
-    truth = make_truth(
+def test_ground_truth_as_result_is_perfect(kind: Kind) -> None:
+    ground_truth = make_ground_truth(
         (1, 1, [10, 10, 60, 50]), (1, 2, [200, 50, 100, 100]), (2, 1, [5, 5, 20, 20])
     )
     results = [
-        result(a["image_id"], a["category_id"], a["bbox"], 0.9, truth) for a in truth["annotations"]
+        result(a["image_id"], a["category_id"], a["bbox"], 0.9, ground_truth)
+        for a in ground_truth["annotations"]
     ]
-    scores = score(truth, results, kind)
+    scores = score(ground_truth, results, kind)
     assert scores.summary["AP"] == pytest.approx(1)
     assert scores.classes["C1"].ap50 == pytest.approx(1)
     assert [measured.objects for measured in scores.classes.values()] == [2, 1, 0]
@@ -140,7 +145,7 @@ def test_truth_as_result_is_perfect(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
 def test_nothing_found_is_zero(kind: Kind) -> None:
-    scores = score(make_truth((1, 1, [10, 10, 60, 50])), [], kind)
+    scores = score(make_ground_truth((1, 1, [10, 10, 60, 50])), [], kind)
     assert scores.summary["AP"] == 0
     assert scores.summary["AR_100"] == 0
     assert scores.summary["AP_small"] is None
@@ -149,8 +154,8 @@ def test_nothing_found_is_zero(kind: Kind) -> None:
 
 @pytest.mark.parametrize("images", [0, 2])
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
-def test_no_truth_is_undefined(kind: Kind, images: int) -> None:
-    scores = score(make_truth(images=images), [], kind)
+def test_no_ground_truth_is_undefined(kind: Kind, images: int) -> None:
+    scores = score(make_ground_truth(images=images), [], kind)
     assert set(scores.summary.values()) == {None}
     assert {measured.ap for measured in scores.classes.values()} == {None}
     assert np.isnan(mean_precision(scores.precision50)).all()
@@ -158,10 +163,10 @@ def test_no_truth_is_undefined(kind: Kind, images: int) -> None:
 
 def test_by_hand() -> None:
     """Two objects; found: one exactly, then an invention, then the other with IoU 0.6."""
-    truth = make_truth((1, 1, [0, 0, 100, 100]), (2, 1, [0, 0, 100, 100]), classes=1)
+    ground_truth = make_ground_truth((1, 1, [0, 0, 100, 100]), (2, 1, [0, 0, 100, 100]), classes=1)
     found = [(1, [0, 0, 100, 100], 0.9), (1, [300, 300, 50, 50], 0.8), (2, [0, 0, 60, 100], 0.7)]
-    results = [result(image, 1, box, confidence, truth) for image, box, confidence in found]
-    scores = score(truth, results, "bbox")
+    results = [result(image, 1, box, confidence, ground_truth) for image, box, confidence in found]
+    scores = score(ground_truth, results, "bbox")
     # At recall up to 0.5 (51 of 101 points) precision is 1, then 2/3.
     assert scores.summary["AP50"] == pytest.approx((51 * 1 + 50 * 2 / 3) / 101)
     assert scores.summary["AP75"] == pytest.approx(51 / 101)
@@ -174,11 +179,11 @@ def test_by_hand() -> None:
 def test_mask_scores_take_the_masks_area() -> None:
     """A thin L in a large box is a small object."""
     outline = [[0.0, 0, 200, 0, 200, 2, 2, 2, 2, 200, 0, 200]]
-    truth = make_truth((1, 1, [0, 0, 200, 200]), classes=1)
-    truth["annotations"][0] |= {"segmentation": outline, "area": 796.0}
+    ground_truth = make_ground_truth((1, 1, [0, 0, 200, 200]), classes=1)
+    ground_truth["annotations"][0] |= {"segmentation": outline, "area": 796.0}
     annotation = {"bbox": [0, 0, 200, 200], "category_id": 1, "segmentation": outline}
     results = detections_to_coco(annotations_to_detections([annotation], 640, 480), 1)
-    assert score(truth, results, "segm").summary["AP_small"] == pytest.approx(1)
+    assert score(ground_truth, results, "segm").summary["AP_small"] == pytest.approx(1)
 
 
 def test_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
@@ -186,25 +191,27 @@ def test_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-def test_truth_without_masks_is_an_error_for_masks_only() -> None:
-    truth = make_truth((1, 1, [10, 10, 60, 50]), (1, 1, [90, 10, 60, 50]))
-    del truth["annotations"][1]["segmentation"]
-    score(truth, [], "bbox")
-    with pytest.raises(InputError, match="1 of 2 objects of the truth have a box only"):
-        score(truth, [], "segm")
+def test_ground_truth_without_masks_is_an_error_for_masks_only() -> None:
+    ground_truth = make_ground_truth((1, 1, [10, 10, 60, 50]), (1, 1, [90, 10, 60, 50]))
+    del ground_truth["annotations"][1]["segmentation"]
+    score(ground_truth, [], "bbox")
+    with pytest.raises(InputError, match="1 of 2 objects of the ground truth have a box only"):
+        score(ground_truth, [], "segm")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        pytest.param({"image_id": 9}, "result 0: the truth has no image 9", id="image"),
-        pytest.param({"category_id": 0}, "result 0: the truth has no category 0", id="category"),
+        pytest.param({"image_id": 9}, "result 0: the ground truth has no image 9", id="image"),
+        pytest.param(
+            {"category_id": 0}, "result 0: the ground truth has no category 0", id="category"
+        ),
         pytest.param({"segmentation": None}, "result 0 has no segmentation", id="mask"),
     ],
 )
 def test_results_of_something_else_are_errors(change: dict[str, Any], message: str) -> None:
-    truth = make_truth((1, 1, [10, 10, 60, 50]))
-    changed = result(1, 1, [10, 10, 60, 50], 0.5, truth) | change
+    ground_truth = make_ground_truth((1, 1, [10, 10, 60, 50]))
+    changed = result(1, 1, [10, 10, 60, 50], 0.5, ground_truth) | change
     changed = {key: value for key, value in changed.items() if value is not None}
     with pytest.raises(ValueError, match=message):
-        score(truth, [changed], "segm")
+        score(ground_truth, [changed], "segm")

@@ -65,7 +65,7 @@ class Repository:
 
 
 @dataclass(frozen=True)
-class Whole:
+class FinishedPipeline:
     """A whole `dvc repro` on the drawn sample, with everything made small.
 
     Attributes:
@@ -121,14 +121,14 @@ def small() -> Callable[..., dict[str, Any]]:
 @pytest.fixture(scope="session")
 def whole(
     root: Path, tmp_path_factory: pytest.TempPathFactory, small: Callable[..., dict[str, Any]]
-) -> Whole:
+) -> FinishedPipeline:
     """The pipeline once to its end, for all who need one."""
     repository = copy_project(root, tmp_path_factory.mktemp("whole") / "project")
     repository.set(
         sample={"images": 24, "size": 128},
         train=small(steps=12, validations=3),
-        evaluate={"pictures": 2},
+        evaluate={"images": 2},
     )
     stages = repository.repro()
     params, lock = ((repository.path / name).read_bytes() for name in ("params.yaml", "dvc.lock"))
-    return Whole(repository, params, stages, lock)
+    return FinishedPipeline(repository, params, stages, lock)

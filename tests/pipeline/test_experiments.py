@@ -29,7 +29,7 @@ def clone(
     repository.set(
         sample={"images": 24, "size": 128},
         train=small(),
-        evaluate={"pictures": 2},
+        evaluate={"images": 2},
         verify={"images": 2},
     )
     repository.run("git", "commit", "-qam", "Make everything small")
@@ -70,9 +70,9 @@ def test_plots_lay_two_models_over_each_other(clone: Clone) -> None:
     page = (clone.path / "plots-out/index.html").read_text(encoding="utf-8")
     for title in ("Loss (train)", "boxes (val)", "masks (val)", "masks (test)", "Confusion"):
         assert title in page
-    pictures = sorted(path.name for path in (clone.path / "plots-out/static").iterdir())
-    of_models = [{name.split("_", 1)[1] for name in pictures if name.startswith(n)} for n in names]
-    assert of_models[0] == of_models[1], "the same pictures side by side"
+    images = sorted(path.name for path in (clone.path / "plots-out/static").iterdir())
+    of_models = [{name.split("_", 1)[1] for name in images if name.startswith(n)} for n in names]
+    assert of_models[0] == of_models[1], "the same images side by side"
     assert len(of_models[0]) == 2
 
 

@@ -38,7 +38,7 @@ def test_a_real_export_runs_to_the_end(
     repository.set(
         raw={"export": str(shared / "datasets" / export)},
         train=small(model=model, pretrained=pretrained),
-        evaluate={"pictures": 1},
+        evaluate={"images": 1},
     )
     repository.run("dvc", "repro", "evaluate")
     check_nothing_was_dropped(repository, objects)

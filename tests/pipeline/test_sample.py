@@ -55,7 +55,7 @@ def test_nothing_that_dvc_tracks_is_left_for_git(built: Any) -> None:
 
 
 def test_a_setting_of_evaluate_runs_evaluate_alone(built: Any) -> None:
-    built.set(evaluate={"pictures": 1})
+    built.set(evaluate={"images": 1})
     assert built.repro() == ["evaluate", "gate"]
 
 
@@ -84,11 +84,9 @@ def test_another_split_runs_coco_and_what_follows(built: Any) -> None:
 
 
 def test_a_misspelt_key_fails_the_stage_with_a_sentence(built: Any) -> None:
-    built.set(evaluate={"picture_scor": 0.5})
+    built.set(evaluate={"image_scor": 0.5})
     printed = built.run("dvc", "repro", check=False)
-    assert (
-        "params.yaml: evaluate.picture_scor: unknown key; did you mean 'picture_score'?" in printed
-    )
+    assert "params.yaml: evaluate.image_scor: unknown key; did you mean 'image_score'?" in printed
     assert "Traceback" not in printed
 
 

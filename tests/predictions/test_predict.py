@@ -15,16 +15,16 @@ import pytest
 from rhymes.client.errors import ServerUnreachable
 from rhymes.images.images import UprightImage
 from rhymes.predictions import predict
-from tests.support.fake_client import FakeClient, encode_picture, find_colors
+from tests.support.fake_client import FakeClient, encode_image, find_colors
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with pictures in `in`."""
+    """The current folder, with images in `in`."""
     monkeypatch.chdir(tmp_path)
     Path("in").mkdir()
-    Path("in/a.jpg").write_bytes(encode_picture((1, (10, 20, 30, 25)), (3, (60, 10, 20, 40))))
-    Path("in/b.jpg").write_bytes(encode_picture())
+    Path("in/a.jpg").write_bytes(encode_image((1, (10, 20, 30, 25)), (3, (60, 10, 20, 40))))
+    Path("in/b.jpg").write_bytes(encode_image())
     Path("in/notes.txt").write_bytes(b"text")
     return tmp_path
 
@@ -53,9 +53,9 @@ def test_success(folder: Path, clients: Clients, capsys: pytest.CaptureFixture[s
     assert predict.main(["in", "--out", "out"]) == 0
     printed = capsys.readouterr()
     assert printed.out == (
-        "predict: 1 objects in 2 of 2 pictures -> out (model detector, version 3)\n"
-        "  1 files of the folders have no picture's suffix: passed over\n"
-        "  1 pictures in which nothing at all was found\n"
+        "predict: 1 objects in 2 of 2 images -> out (model detector, version 3)\n"
+        "  1 files of the folders have no image's suffix: passed over\n"
+        "  1 images in which nothing at all was found\n"
     )
     assert printed.err == ""
     assert Path("out/annotations.csv").is_file()
@@ -65,7 +65,7 @@ def test_arguments_reach_client_and_run(folder: Path, clients: Clients) -> None:
     predict.main([
         "in", "--out", "out", "--server", "host:1", "--model", "m", "--label", "stable",
         "--timeout", "5", "--label_map", "map.pbtxt", "--score", "0.2", "--dialect", "boxes",
-        "--rank", "uncertain", "--no-pictures", "--workers", "2",
+        "--rank", "uncertain", "--no-images", "--workers", "2",
         "--image_url_prefix", "https://h/",
     ])  # fmt: skip
     assert clients.made == [(
@@ -94,7 +94,7 @@ def test_address_comes_from_the_environment(
     assert [address for address, _ in clients.made] == ["localhost:8500", "elsewhere:9000"]
 
 
-def test_failed_pictures_are_listed_and_give_code_1(
+def test_failed_images_are_listed_and_give_code_1(
     folder: Path, clients: Clients, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("in/c.jpg").write_bytes(b"")
@@ -102,7 +102,7 @@ def test_failed_pictures_are_listed_and_give_code_1(
         Path(f"in/d{number:02}.jpg").write_bytes(b"GIF")
     assert predict.main(["in", "missing.jpg", "--out", "out"]) == 1
     printed = capsys.readouterr()
-    assert "2 of 29 pictures" in printed.out
+    assert "2 of 29 images" in printed.out
     lines = printed.err.splitlines()
     assert lines[0] == "  failed: in/c.jpg: 0 bytes"
     assert lines[-1] == "  ... and 7 more in failures.csv"
@@ -129,11 +129,11 @@ def test_server_that_goes_away_is_a_sentence_and_what_is_done_stays(
         return find_colors(image)
 
     clients.client = FakeClient(find)
-    Path("in/c.jpg").write_bytes(encode_picture(size=(99, 50)))
+    Path("in/c.jpg").write_bytes(encode_image(size=(99, 50)))
     assert predict.main(["in", "--out", "out"]) == 1
     assert capsys.readouterr().err == (
         "predict: no server answers at localhost:8500\n"
-        "1 pictures were not tried; what was complete is written\n"
+        "1 images were not tried; what was complete is written\n"
     )
     assert len(list(Path("out/json").iterdir())) == 2
 
@@ -147,7 +147,7 @@ def test_unexpected_error_is_raised_after_what_is_done_was_written(
         return find_colors(image)
 
     clients.client = FakeClient(find)
-    Path("in/c.jpg").write_bytes(encode_picture(size=(99, 50)))
+    Path("in/c.jpg").write_bytes(encode_image(size=(99, 50)))
     with pytest.raises(ZeroDivisionError):
         predict.main(["in", "--out", "out"])
     assert len(list(Path("out/json").iterdir())) == 2
@@ -218,8 +218,8 @@ def test_help_says_first_what_it_does(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         predict.main(["--help"])
     printed = capsys.readouterr().out
-    assert "\n\nFind objects in pictures with a model server" in printed
-    assert "Exit code: 0 all pictures written" in printed
+    assert "\n\nFind objects in images with a model server" in printed
+    assert "Exit code: 0 all images written" in printed
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

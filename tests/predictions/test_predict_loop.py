@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from rhymes.predictions.export_cells import Dialect
-from rhymes.predictions.picture_list import paths_to_pictures
-from rhymes.predictions.prediction_run import RunOptions, predict_pictures
+from rhymes.predictions.image_list import paths_to_images
+from rhymes.predictions.prediction_run import RunOptions, predict_images
 from tests.support.export_loop import assert_same_objects, export_to_coco, fetched_bytes
-from tests.support.fake_client import NAMES, FakeClient, encode_picture, file_to_detections
+from tests.support.fake_client import NAMES, FakeClient, encode_image, file_to_detections
 
 
-def draw_pictures(folder: Path) -> None:
-    """Pictures of all orientations and encodings, under names of all kinds, none like another."""
+def draw_images(folder: Path) -> None:
+    """Images of all orientations and encodings, under names of all kinds, none like another."""
     random_ = random.Random(1)
     encodings = ["JPEG", "PNG", "WEBP"]
     names = [
@@ -37,7 +37,7 @@ def draw_pictures(folder: Path) -> None:
             for k, class_id in enumerate(random_.sample([1, 2, 3], 3))
         ]
         path.write_bytes(
-            encode_picture(
+            encode_image(
                 *objects[: number % 4],
                 size=(130 + number, 80),
                 round_=number % 2 == 0,
@@ -52,22 +52,22 @@ def draw_pictures(folder: Path) -> None:
 def test_predictions_are_read_back_as_they_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: Dialect, rank: Any
 ) -> None:
-    draw_pictures(tmp_path / "in")
+    draw_images(tmp_path / "in")
     out = tmp_path / "out"
-    listed = paths_to_pictures([tmp_path / "in"], out)
-    predict_pictures(FakeClient(), listed, RunOptions(out, dialect=dialect, rank=rank))
+    listed = paths_to_images([tmp_path / "in"], out)
+    predict_images(FakeClient(), listed, RunOptions(out, dialect=dialect, rank=rank))
     with (out / "annotations.csv").open(encoding="utf-8", newline="") as file:
         assert len(list(csv.reader(file))) == 25
 
     images = export_to_coco(out, tmp_path / "project", monkeypatch)
-    assert set(images) == {picture.image for picture in listed.pictures}
+    assert set(images) == {image.image for image in listed.images}
     objects = 0
-    for picture in listed.pictures:
-        expected = file_to_detections(picture.path.read_bytes())
+    for image in listed.images:
+        expected = file_to_detections(image.path.read_bytes())
         objects += len(expected)
-        # Boxes and the picture that is trained on are turned alike; JPEG blurs edges by a pixel.
-        trained_on = file_to_detections(fetched_bytes(images[picture.image]))
+        # Boxes and the image that is trained on are turned alike; JPEG blurs edges by a pixel.
+        trained_on = file_to_detections(fetched_bytes(images[image.image]))
         assert trained_on.class_ids.tolist() == expected.class_ids.tolist()
         assert np.allclose(trained_on.boxes, expected.boxes, atol=1)
-        assert_same_objects(images[picture.image], expected, NAMES, polygons=dialect == "polygons")
+        assert_same_objects(images[image.image], expected, NAMES, polygons=dialect == "polygons")
     assert objects > 20

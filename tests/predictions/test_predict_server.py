@@ -17,20 +17,20 @@ from rhymes.predictions import predict
 from rhymes.versions.model_folder import save_manifest
 from tests.support.canned_server import CannedServer, abort, make_outputs, running
 from tests.support.export_loop import assert_same_objects, export_to_coco
-from tests.support.fake_client import NAMES, encode_picture
+from tests.support.fake_client import NAMES, encode_image
 
 SIZE = (160, 120)
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Pictures of all orientations: an ellipse of class 1, a rectangle of class 2."""
+def image_folder(tmp_path: Path) -> Path:
+    """Images of all orientations: an ellipse of class 1, a rectangle of class 2."""
     folder = tmp_path / "in"
     folder.mkdir()
     for orientation in range(1, 9):
         for encoding in ("JPEG", "PNG"):
             x = 10 + 2 * orientation
-            data = encode_picture(
+            data = encode_image(
                 (1, (x, 20, 50, 33)),
                 (2, (90, 60 - x, 40, 50)),
                 (3, (100, 100, 10, 15)),
@@ -62,14 +62,14 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.mark.tf
 @pytest.mark.parametrize("dialect", ["polygons", "boxes"])
 def test_predictions_of_a_server_are_training_data(
-    pictures: Path,
+    image_folder: Path,
     tmp_path: Path,
     address: str,
     monkeypatch: pytest.MonkeyPatch,
     dialect: str,
 ) -> None:
     out = tmp_path / "out"
-    arguments = [str(pictures), "--out", str(out), "--server", address, "--dialect", dialect]
+    arguments = [str(image_folder), "--out", str(out), "--server", address, "--dialect", dialect]
     assert predict.main([*arguments, "--rank", "uncertain"]) == 0
     images = export_to_coco(out, tmp_path / "project", monkeypatch)
     assert len(images) == 16
@@ -79,7 +79,7 @@ def test_predictions_of_a_server_are_training_data(
         for prediction in [json.loads(path.read_bytes())["info"]]
     }
     with DetectorClient(address) as client:
-        for path in sorted(pictures.iterdir()):
+        for path in sorted(image_folder.iterdir()):
             found = client.detect(path.read_bytes())
             assert found.class_ids.tolist() == [1, 2, 3], "the third below the score that counts"
             x = 10 + 2 * int(path.name[3])
@@ -92,17 +92,17 @@ def test_predictions_of_a_server_are_training_data(
 
 
 @pytest.mark.tf
-def test_annotated_picture_of_a_server(pictures: Path, tmp_path: Path, address: str) -> None:
+def test_annotated_image_of_a_server(image_folder: Path, tmp_path: Path, address: str) -> None:
     out = tmp_path / "out"
-    assert predict.main([str(pictures), "--out", str(out), "--server", address]) == 0
-    with Image.open(out / "pictures/e_6.jpg") as drawn:
+    assert predict.main([str(image_folder), "--out", str(out), "--server", address]) == 0
+    with Image.open(out / "drawings/e_6.jpg") as drawn:
         assert drawn.size == (720, 540)
 
 
-def save_pictures(folder: Path, count: int) -> Path:
+def save_images(folder: Path, count: int) -> Path:
     folder.mkdir()
     for number in range(count):
-        (folder / f"{number:02}.jpg").write_bytes(encode_picture(size=(100 + number, 50)))
+        (folder / f"{number:02}.jpg").write_bytes(encode_image(size=(100 + number, 50)))
     return folder
 
 
@@ -114,7 +114,7 @@ def width(request: Any) -> int:
 def test_server_that_dies_in_the_middle_ends_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, out = save_pictures(tmp_path / "in", 30), tmp_path / "out"
+    folder, out = save_images(tmp_path / "in", 30), tmp_path / "out"
     canned = CannedServer()
 
     def answer(request: Any, context: grpc.ServicerContext) -> Any:
@@ -128,17 +128,17 @@ def test_server_that_dies_in_the_middle_ends_the_run(
     assert code == 1
     printed = capsys.readouterr().err
     assert "Socket closed" in printed
-    assert "20 pictures were not tried; what was complete is written" in printed
+    assert "20 images were not tried; what was complete is written" in printed
     assert len(list((out / "json").iterdir())) == 10
     assert json.loads((out / "prediction.json").read_bytes())["complete"] is False
 
 
-def test_picture_that_the_server_refuses_is_listed(
+def test_image_that_the_server_refuses_is_listed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, out = save_pictures(tmp_path / "in", 5), tmp_path / "out"
+    folder, out = save_images(tmp_path / "in", 5), tmp_path / "out"
     canned = CannedServer()
-    refuse = abort(grpc.StatusCode.INVALID_ARGUMENT, "corrupt picture")
+    refuse = abort(grpc.StatusCode.INVALID_ARGUMENT, "corrupt image")
     canned.always = lambda request, context: (
         refuse(request, context)
         if width(request) == 102
@@ -148,6 +148,6 @@ def test_picture_that_the_server_refuses_is_listed(
         code = predict.main([str(folder), "--out", str(out), "--server", canned.address])
     assert code == 1
     printed = capsys.readouterr()
-    assert "4 of 5 pictures" in printed.out
+    assert "4 of 5 images" in printed.out
     assert "in/02.jpg: " in printed.err
-    assert "INVALID_ARGUMENT: corrupt picture" in printed.err
+    assert "INVALID_ARGUMENT: corrupt image" in printed.err

@@ -26,36 +26,36 @@ from rhymes.common.errors import InputError
 from rhymes.detections.detections import Detections
 from rhymes.detections.masks import MaskCrop
 from rhymes.images.images import UprightImage
-from rhymes.predictions.picture_list import PictureList, paths_to_pictures
+from rhymes.predictions.image_list import ImageList, paths_to_images
 from rhymes.predictions.prediction_files import PredictionWriter, check_out
 from rhymes.predictions.prediction_outputs import Outputs
-from rhymes.predictions.prediction_run import RunOptions, RunResult, predict_pictures
-from tests.support.fake_client import NAMES, FakeClient, encode_picture, find_colors
+from rhymes.predictions.prediction_run import RunOptions, RunResult, predict_images
+from tests.support.fake_client import NAMES, FakeClient, encode_image, find_colors
 
 RED, BLUE = (1, (10, 20, 30, 25)), (3, (60, 10, 21, 40))
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """A folder of six pictures, of which one holds nothing, and a broken one."""
+def image_folder(tmp_path: Path) -> Path:
+    """A folder of six images, of which one holds nothing, and a broken one."""
     folder = tmp_path / "in"
     folder.mkdir()
     for name, data in {
-        "a.jpg": encode_picture(RED, BLUE),
-        "b.png": encode_picture(RED, (2, (50, 30, 40, 40)), round_=True, encoding="PNG"),
-        "c é.jpg": encode_picture(),
-        "d.jpg": encode_picture(BLUE),
-        "e.jpg": b"not a picture",
-        "f.webp": encode_picture(RED, orientation=6, encoding="WEBP"),
-        "g.jpg": encode_picture((2, (1, 2, 90, 60)), orientation=8),
+        "a.jpg": encode_image(RED, BLUE),
+        "b.png": encode_image(RED, (2, (50, 30, 40, 40)), round_=True, encoding="PNG"),
+        "c é.jpg": encode_image(),
+        "d.jpg": encode_image(BLUE),
+        "e.jpg": b"not an image",
+        "f.webp": encode_image(RED, orientation=6, encoding="WEBP"),
+        "g.jpg": encode_image((2, (1, 2, 90, 60)), orientation=8),
     }.items():
         (folder / name).write_bytes(data)
     return folder
 
 
-def run(client: FakeClient, pictures: Path | PictureList, out: Path, **options: Any) -> RunResult:
-    listed = paths_to_pictures([pictures], out) if isinstance(pictures, Path) else pictures
-    return predict_pictures(client, listed, RunOptions(out, **options))
+def run(client: FakeClient, images: Path | ImageList, out: Path, **options: Any) -> RunResult:
+    listed = paths_to_images([images], out) if isinstance(images, Path) else images
+    return predict_images(client, listed, RunOptions(out, **options))
 
 
 def rows(out: Path, name: str = "annotations.csv") -> list[dict[str, str]]:
@@ -71,10 +71,10 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_all_files_are_written(pictures: Path, tmp_path: Path) -> None:
+def test_all_files_are_written(image_folder: Path, tmp_path: Path) -> None:
     client = FakeClient()
     out = tmp_path / "out"
-    result = run(client, pictures, out)
+    result = run(client, image_folder, out)
     stems = ["a", "b", "c_e", "d", "f", "g"]
     images = ["a.jpg", "b.png", "c_e.jpg", "d.jpg", "f.webp", "g.jpg"]
     assert sorted(files(out)) == sorted([
@@ -82,23 +82,23 @@ def test_all_files_are_written(pictures: Path, tmp_path: Path) -> None:
         "failures.csv", "prediction.json",
         *(f"images/{name}" for name in images),
         *(f"json/{stem}.json" for stem in stems),
-        *(f"pictures/{stem}.jpg" for stem in stems),
+        *(f"drawings/{stem}.jpg" for stem in stems),
     ])  # fmt: skip
     assert [row["image_url"] for row in rows(out)] == [f"images/{name}" for name in images]
     assert [row["category_image"] for row in rows(out, "categories.csv")] == list(NAMES.values())
     (failure,) = rows(out, "failures.csv")
     assert failure["file"].endswith("in/e.jpg")
     assert "it looks like text" in failure["reason"]
-    assert (out / "images/g.jpg").read_bytes() == (pictures / "g.jpg").read_bytes()
+    assert (out / "images/g.jpg").read_bytes() == (image_folder / "g.jpg").read_bytes()
     assert result.counts.objects == 5
     assert result.counts.blank == 1
     assert result.stop is None
-    assert set(client.asked) == {3}, "each picture is asked of the version that was described"
+    assert set(client.asked) == {3}, "each image is asked of the version that was described"
 
 
-def test_prediction_of_one_picture(pictures: Path, tmp_path: Path) -> None:
+def test_prediction_of_one_image(image_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run(FakeClient(), pictures, out)
+    run(FakeClient(), image_folder, out)
     prediction = json.loads((out / "json/a.json").read_bytes())
     info = prediction["info"]
     assert info.pop("file").endswith("in/a.jpg")
@@ -113,38 +113,38 @@ def test_prediction_of_one_picture(pictures: Path, tmp_path: Path) -> None:
     assert (min(xs), min(ys), max(xs), max(ys)) == (10, 20, 40, 45)
 
 
-def test_coco_files_belong_together(pictures: Path, tmp_path: Path) -> None:
+def test_coco_files_belong_together(image_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run(FakeClient(), pictures, out)
+    run(FakeClient(), image_folder, out)
     assert [image["file_name"] for image in load_coco(out / "coco_images.json")["images"]] == [
         "a.jpg", "b.png", "c_e.jpg", "d.jpg", "f.webp", "g.jpg",
     ]  # fmt: skip
-    truth = COCO(str(out / "coco_images.json"))
-    results = truth.loadRes(str(out / "coco_results.json"))
+    ground_truth = COCO(str(out / "coco_images.json"))
+    results = ground_truth.loadRes(str(out / "coco_results.json"))
     assert len(results.anns) == 5
-    for picture in truth.dataset["images"]:
-        found = [ann for ann in results.anns.values() if ann["image_id"] == picture["id"]]
-        stem = picture["file_name"].partition(".")[0]
+    for coco_image in ground_truth.dataset["images"]:
+        found = [ann for ann in results.anns.values() if ann["image_id"] == coco_image["id"]]
+        stem = coco_image["file_name"].partition(".")[0]
         expected = json.loads((out / f"json/{stem}.json").read_bytes())["identifications"]
         assert [each["bbox"] for each in found] == [item["data"] for item in expected]
         for each in found:
-            assert each["segmentation"]["size"] == [picture["height"], picture["width"]]
-        with Image.open(out / "images" / picture["file_name"]) as image:
+            assert each["segmentation"]["size"] == [coco_image["height"], coco_image["width"]]
+        with Image.open(out / "images" / coco_image["file_name"]) as image:
             turned = image.getexif().get(0x0112, 1) > 4
             size = image.size[::-1] if turned else image.size
-        assert size == (picture["width"], picture["height"])
+        assert size == (coco_image["width"], coco_image["height"])
 
 
 @pytest.mark.parametrize("workers", [1, 5])
-def test_bytes_depend_on_the_pictures_alone(pictures: Path, tmp_path: Path, workers: int) -> None:
+def test_bytes_depend_on_the_images_alone(image_folder: Path, tmp_path: Path, workers: int) -> None:
     for out, count in (("first", 3), ("second", workers)):
-        run(FakeClient(), pictures, tmp_path / out, workers=count, rank="uncertain")
+        run(FakeClient(), image_folder, tmp_path / out, workers=count, rank="uncertain")
     assert files(tmp_path / "first") == files(tmp_path / "second")
 
 
-def test_annotated_picture_shows_the_object_upright(pictures: Path, tmp_path: Path) -> None:
-    run(FakeClient(), pictures, tmp_path / "out")
-    with Image.open(tmp_path / "out/pictures/f.jpg") as drawn:
+def test_annotated_image_shows_the_object_upright(image_folder: Path, tmp_path: Path) -> None:
+    run(FakeClient(), image_folder, tmp_path / "out")
+    with Image.open(tmp_path / "out/drawings/f.jpg") as drawn:
         assert drawn.size == (720, 480)
         red, green, _ = drawn.getpixel((25 * 6, 32 * 6))
         assert red > green + 50
@@ -152,11 +152,11 @@ def test_annotated_picture_shows_the_object_upright(pictures: Path, tmp_path: Pa
         assert max(outside) - min(outside) < 10
 
 
-def test_pictures_and_copies_are_left_out_on_request(pictures: Path, tmp_path: Path) -> None:
+def test_images_and_copies_are_left_out_on_request(image_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    listed = paths_to_pictures([pictures / "c é.jpg"], out, "https://cdn.example.org/")
+    listed = paths_to_images([image_folder / "c é.jpg"], out, "https://cdn.example.org/")
     run(FakeClient(), listed, out, is_drawn=False)
-    assert not (out / "pictures").exists()
+    assert not (out / "drawings").exists()
     assert not (out / "images").exists()
     assert rows(out)[0]["image_url"] == "https://cdn.example.org/c%20%C3%A9.jpg"
 
@@ -171,17 +171,17 @@ def test_pictures_and_copies_are_left_out_on_request(pictures: Path, tmp_path: P
     ],
 )
 def test_dialect(
-    pictures: Path, tmp_path: Path, masks: bool, dialect: Any, column: str, kind: str
+    image_folder: Path, tmp_path: Path, masks: bool, dialect: Any, column: str, kind: str
 ) -> None:
-    run(FakeClient(masks=masks), pictures, tmp_path / "out", dialect=dialect)
+    run(FakeClient(masks=masks), image_folder, tmp_path / "out", dialect=dialect)
     row = rows(tmp_path / "out")[0]
     assert list(row) == [column, "output_content"]
     assert [item["type"] for item in json.loads(row["output_content"])["identifications"]] == [kind]
 
 
-def test_score_and_rank(pictures: Path, tmp_path: Path) -> None:
+def test_score_and_rank(image_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run(FakeClient(), pictures, out, score=0.85, rank="uncertain")
+    run(FakeClient(), image_folder, out, score=0.85, rank="uncertain")
     # Blue (0.3) before green (0.8) before red (0.9); red alone in the last with an object.
     assert [row["image_url"] for row in rows(out)] == [
         "images/a.jpg", "images/d.jpg", "images/b.png", "images/g.jpg", "images/f.webp",
@@ -192,7 +192,7 @@ def test_score_and_rank(pictures: Path, tmp_path: Path) -> None:
     assert len(json.loads((out / "coco_results.json").read_bytes())) == 3
 
 
-def test_lost_parts_and_empty_masks_are_counted(pictures: Path, tmp_path: Path) -> None:
+def test_lost_parts_and_empty_masks_are_counted(image_folder: Path, tmp_path: Path) -> None:
     def find(image: UprightImage) -> Detections:
         found = find_colors(image)
         if len(found) < 2:
@@ -204,24 +204,24 @@ def test_lost_parts_and_empty_masks_are_counted(pictures: Path, tmp_path: Path) 
             found.width, found.height, found.boxes, found.scores, found.class_ids, masks
         )
 
-    result = run(FakeClient(find), pictures, tmp_path / "out", score=0.1)
+    result = run(FakeClient(find), image_folder, tmp_path / "out", score=0.1)
     assert (result.counts.cut, result.counts.empty) == (2, 2)
     recorded = json.loads((tmp_path / "out/prediction.json").read_bytes())
     assert recorded["counts"] == {
-        "pictures": 6, "objects": 7, "cut": 2, "empty": 2, "blank": 1, "failures": 1,
+        "images": 6, "objects": 7, "cut": 2, "empty": 2, "blank": 1, "failures": 1,
     }  # fmt: skip
 
 
 def test_nothing_found_anywhere_is_still_a_whole_folder(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    (tmp_path / "in/a.jpg").write_bytes(encode_picture())
+    (tmp_path / "in/a.jpg").write_bytes(encode_image())
     run(FakeClient(), tmp_path / "in", tmp_path / "out")
     assert json.loads((tmp_path / "out/coco_results.json").read_bytes()) == []
     assert rows(tmp_path / "out")[0]["output_content"] == '{"identifications": []}'
 
 
 class FailsAt:
-    """Finds colours until the picture of this width, for which (and for all later) it raises."""
+    """Finds colours until the image of this width, for which (and for all later) it raises."""
 
     def __init__(self, width: int, error: BaseException, *, once: bool = False) -> None:
         self._width, self._error, self._once = width, error, once
@@ -234,11 +234,11 @@ class FailsAt:
 
 @pytest.fixture
 def strips(tmp_path: Path) -> Path:
-    """Thirty pictures whose width tells their place: 101, 102, ..."""
+    """Thirty images whose width tells their place: 101, 102, ..."""
     folder = tmp_path / "strips"
     folder.mkdir()
     for number in range(1, 31):
-        data = encode_picture(RED, size=(100 + number, 50))
+        data = encode_image(RED, size=(100 + number, 50))
         (folder / f"{number:02}.jpg").write_bytes(data)
     return folder
 
@@ -246,13 +246,13 @@ def strips(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "error", [RequestRefused("no"), DeadlineExceeded("slow"), BadImage("odd"), InputError("NaN")]
 )
-def test_run_goes_on_after_a_picture_that_fails(
+def test_run_goes_on_after_an_image_that_fails(
     strips: Path, tmp_path: Path, error: Exception
 ) -> None:
     result = run(FakeClient(FailsAt(105, error, once=True)), strips, tmp_path / "out")
     assert [failure.reason for failure in result.failures] == [str(error)]
     assert result.failures[0].file.endswith("05.jpg")
-    assert result.counts.pictures == 29
+    assert result.counts.images == 29
     assert result.untried == 0
 
 
@@ -264,31 +264,31 @@ def test_server_that_is_gone_ends_the_run_and_keeps_what_is_done(
 ) -> None:
     result = run(FakeClient(FailsAt(112, error)), strips, tmp_path / "out")
     assert result.stop is error
-    assert result.counts.pictures == 11
+    assert result.counts.images == 11
     assert result.untried == 19
     assert_whole(tmp_path / "out", complete=False)
 
 
 def assert_whole(out: Path, *, complete: bool) -> None:
-    """Every file tells of the same pictures."""
+    """Every file tells of the same images."""
     images = {row["image_url"].removeprefix("images/") for row in rows(out)}
     stems = {name.partition(".")[0] for name in images}
     assert {path.name for path in (out / "images").iterdir()} == images
     assert {path.stem for path in (out / "json").iterdir()} == stems
-    assert {path.stem for path in (out / "pictures").iterdir()} == stems
+    assert {path.stem for path in (out / "drawings").iterdir()} == stems
     listed = load_coco(out / "coco_images.json")["images"]
     assert {image["file_name"] for image in listed} == images
     results = json.loads((out / "coco_results.json").read_bytes())
     assert {result["image_id"] for result in results} <= {image["id"] for image in listed}
     recorded = json.loads((out / "prediction.json").read_bytes())
     assert recorded["complete"] is complete
-    assert recorded["counts"]["pictures"] == len(images)
+    assert recorded["counts"]["images"] == len(images)
     assert not [path.name for path in out.parent.iterdir() if path.name.endswith(".part")]
 
 
-def test_server_that_fails_picture_after_picture_is_given_up(strips: Path, tmp_path: Path) -> None:
+def test_server_that_fails_image_after_image_is_given_up(strips: Path, tmp_path: Path) -> None:
     result = run(FakeClient(FailsAt(104, DeadlineExceeded("slow"))), strips, tmp_path / "out")
-    assert str(result.stop) == "8 pictures in a row failed, the last: slow"
+    assert str(result.stop) == "8 images in a row failed, the last: slow"
     assert len(result.failures) == 8
     assert result.untried == 19
     assert_whole(tmp_path / "out", complete=False)
@@ -302,17 +302,17 @@ def test_server_that_fails_now_and_then_is_not_given_up(strips: Path, tmp_path: 
 
     result = run(FakeClient(find), strips, tmp_path / "out")
     assert result.stop is None
-    assert (result.counts.pictures, len(result.failures)) == (4, 26)
+    assert (result.counts.images, len(result.failures)) == (4, 26)
 
 
-def test_pictures_that_are_none_do_not_count_for_giving_up(tmp_path: Path) -> None:
+def test_images_that_are_none_do_not_count_for_giving_up(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(20):
         (folder / f"{number}.jpg").write_bytes(b"text")
-    (folder / "z.jpg").write_bytes(encode_picture(RED))
+    (folder / "z.jpg").write_bytes(encode_image(RED))
     result = run(FakeClient(), folder, tmp_path / "out")
-    assert (len(result.failures), result.counts.pictures) == (20, 1)
+    assert (len(result.failures), result.counts.images) == (20, 1)
 
 
 def test_other_bytes_under_the_same_version_end_the_run(strips: Path, tmp_path: Path) -> None:
@@ -327,12 +327,10 @@ def test_other_bytes_under_the_same_version_end_the_run(strips: Path, tmp_path: 
     result = run(client, strips, tmp_path / "out", workers=1)
     assert isinstance(result.stop, ServingError)
     assert "its files were replaced" in str(result.stop)
-    assert result.counts.pictures == 9
+    assert result.counts.images == 9
 
 
-def test_failure_before_the_first_picture_leaves_all_as_it_was(
-    strips: Path, tmp_path: Path
-) -> None:
+def test_failure_before_the_first_image_leaves_all_as_it_was(strips: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(FakeClient(), strips, out)
     before = files(out)
@@ -377,25 +375,25 @@ def test_interrupt_keeps_what_is_complete(strips: Path, tmp_path: Path, number: 
         signal.signal(number, before)
         released.set()
     assert isinstance(result.stop, KeyboardInterrupt)
-    assert 0 < result.counts.pictures <= 11
-    assert result.untried == 30 - result.counts.pictures
+    assert 0 < result.counts.images <= 11
+    assert result.untried == 30 - result.counts.images
     assert_whole(tmp_path / "out", complete=False)
 
 
-def test_interrupt_waits_until_a_picture_is_written(
+def test_interrupt_waits_until_an_image_is_written(
     strips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = PredictionWriter.add
 
     def add(writer: PredictionWriter, outputs: Outputs) -> None:
-        if writer.counts.pictures == 4:
+        if writer.counts.images == 4:
             os.kill(os.getpid(), signal.SIGINT)
         write(writer, outputs)
 
     monkeypatch.setattr(PredictionWriter, "add", add)
     result = run(FakeClient(), strips, tmp_path / "out")
     assert isinstance(result.stop, KeyboardInterrupt)
-    assert result.counts.pictures == 5
+    assert result.counts.images == 5
     assert_whole(tmp_path / "out", complete=False)
 
 
@@ -413,10 +411,10 @@ def test_interrupt_at_the_end_loses_nothing(
     assert_whole(tmp_path / "out", complete=True)
 
 
-def test_only_some_pictures_are_under_way_at_once(
+def test_only_some_images_are_under_way_at_once(
     strips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A picture that takes long does not let the results of all others pile up behind it."""
+    """An image that takes long does not let the results of all others pile up behind it."""
     begun: list[int] = []
     begun_at_first_write: list[int] = []
     write = PredictionWriter.add
@@ -466,10 +464,10 @@ def test_new_and_empty_folders_are_written(tmp_path: Path) -> None:
 
 
 def test_overwriting_leaves_nothing_of_the_run_before(
-    written: Path, pictures: Path, tmp_path: Path
+    written: Path, image_folder: Path, tmp_path: Path
 ) -> None:
-    run(FakeClient(), pictures, written)
-    run(FakeClient(), pictures, tmp_path / "new")
+    run(FakeClient(), image_folder, written)
+    run(FakeClient(), image_folder, tmp_path / "new")
     assert files(written) == files(tmp_path / "new")
 
 
@@ -478,8 +476,8 @@ def test_file_name_that_begins_a_formula_is_disarmed_in_the_list_of_failures(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("=cmd|' .jpg").write_bytes(b"text")
-    Path("a.jpg").write_bytes(encode_picture())
-    listed = paths_to_pictures([Path("=cmd|' .jpg"), Path("a.jpg")], tmp_path / "out")
+    Path("a.jpg").write_bytes(encode_image())
+    listed = paths_to_images([Path("=cmd|' .jpg"), Path("a.jpg")], tmp_path / "out")
     run(FakeClient(), listed, tmp_path / "out")
     (failure,) = rows(tmp_path / "out", "failures.csv")
     assert failure["file"] == "./=cmd|' .jpg"

@@ -56,12 +56,12 @@ def test_many_sure_objects_stay_below_one_unsure_one() -> None:
     assert crowd < measure((0.6, 1, 0))
 
 
-def test_more_unsure_objects_decide_between_pictures_of_the_same_maximum() -> None:
+def test_more_unsure_objects_decide_between_images_of_the_same_maximum() -> None:
     assert measure((0.5, 1, 0)) < measure((0.5, 1, 0), (0.5, 1, 1))
 
 
 def test_order() -> None:
-    pictures = [
+    images = [
         measure(),
         measure((0.99, 1, 0)),
         measure((0.45, 1, 0)),
@@ -70,7 +70,7 @@ def test_order() -> None:
         measure(),
         measure((0.99, 2, 3)),
     ]
-    assert most_uncertain_first(pictures) == [3, 2, 4, 1, 6, 0, 5]
+    assert most_uncertain_first(images) == [3, 2, 4, 1, 6, 0, 5]
 
 
 SCORES = st.floats(0, 1, width=32)

@@ -16,7 +16,7 @@ import pytest
 from rhymes.client.client import Answer, DetectorClient
 from rhymes.serving.server import ModelServer, ServerOptions
 from rhymes.versions.model_folder import MANIFEST_FILE, save_manifest
-from tests.support.red_detector import COLORS, RedDetector, draw_picture
+from tests.support.red_detector import COLORS, RedDetector, draw_image
 
 pytestmark = pytest.mark.tf
 
@@ -49,7 +49,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def asked(base: Path) -> Iterator[tuple[DetectorClient, list[Answer | Exception]]]:
     """Serve a folder and ask for the newest version all the time; give what was answered."""
     encoded = io.BytesIO()
-    draw_picture((1, [10, 20, 40, 30]), (2, [80, 50, 60, 40])).save(encoded, "PNG")
+    draw_image((1, [10, 20, 40, 30]), (2, [80, 50, 60, 40])).save(encoded, "PNG")
     answers: list[Answer | Exception] = []
     stop = threading.Event()
     options = ServerOptions(

@@ -88,21 +88,21 @@ def test_two_versions_answer_and_one_is_rolled_back(
     clone: Project,
     detectors: dict[int, Path],
     served: tuple[Path, DetectorClient],
-    picture: bytes,
+    image: bytes,
 ) -> None:
     base, client = served
     wait_for(client, 1, 2)
     for number, folder in detectors.items():
-        answer = client.answer(picture, version=number)
+        answer = client.answer(image, version=number)
         assert answer.identity == load_identity(folder)
         assert client.describe(number).class_names[1] == f"C1 of {number}"
-    assert client.answer(picture).version == 2
+    assert client.answer(image).version == 2
     clone.run("python", "-m", "rhymes.registry.fetch", str(base), "--versions", "1", "--only")
     wait_for(client, 1)
-    assert client.answer(picture).version == 1
+    assert client.answer(image).version == 1
     clone.run("python", "-m", "rhymes.registry.fetch", str(base))
     wait_for(client, 1, 2)
-    assert client.answer(picture).version == 2
+    assert client.answer(image).version == 2
 
 
 def test_dvc_finds_the_published_version(

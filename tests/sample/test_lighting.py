@@ -82,7 +82,7 @@ def test_shadow_falls_away_from_the_light():
 
 
 @pytest.mark.parametrize("size", [64, 100])
-def test_photograph_is_an_rgb_picture_of_the_same_size(size):
+def test_photograph_is_an_rgb_image_of_the_same_size(size):
     scene = np.full((3, size, size), 0.5, np.float32)
     image = photograph(scene, seeded(), size / 320)
     assert (image.mode, image.size) == ("RGB", (size, size))

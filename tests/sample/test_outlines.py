@@ -81,11 +81,11 @@ def test_the_largest_part_is_outlined():
         pytest.param((45, 60), (25, 40, 65, 60), id="bottom edge"),
     ],
 )
-def test_an_outline_ends_at_the_picture_s_edge(centre, expected):
+def test_an_outline_ends_at_the_image_s_edge(centre, expected):
     full = np.pad(disc(40, 30, 20), 40)
     top, left = 70 - centre[1], 80 - centre[0]
-    picture = full[top : top + 60, left : left + 80]
-    ring = coverage_to_polygon(picture, (0, 0), 2)
+    image = full[top : top + 60, left : left + 80]
+    ring = coverage_to_polygon(image, (0, 0), 2)
     found = box(ring)
     assert found == pytest.approx(expected, abs=0.3)
     for value, edge, wanted in zip(found, (0, 0, 80, 60), expected, strict=True):

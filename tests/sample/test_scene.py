@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from rhymes.sample.menu import DISHES, random_meal
 from rhymes.sample.outlines import Polygon
-from rhymes.sample.scene import ServedDish, draw_picture, serve_tray
+from rhymes.sample.scene import ServedDish, draw_image, serve_tray
 
 SIZE = 160
 
@@ -20,13 +20,13 @@ def seeded(*seed: int) -> np.random.Generator:
 
 
 @pytest.fixture(scope="module")
-def pictures():
-    return [draw_picture(1, index, SIZE) for index in range(1, 31)]
+def images():
+    return [draw_image(1, index, SIZE) for index in range(1, 31)]
 
 
 @pytest.fixture(scope="module")
-def rings(pictures) -> list[Polygon]:
-    return [ring for picture in pictures for _, ring in picture.dishes]
+def rings(images) -> list[Polygon]:
+    return [ring for image in images for _, ring in image.dishes]
 
 
 def ring_to_coverage(ring: Polygon, dish: ServedDish) -> np.ndarray:
@@ -42,7 +42,7 @@ def test_polygons_fit_the_dishes_that_were_drawn():
     fits: dict[str, list[float]] = {}
     for index in range(1, 25):
         dishes = serve_tray(seeded(1, index), SIZE).dishes
-        for dish, (name, ring) in zip(dishes, draw_picture(1, index, SIZE).dishes, strict=True):
+        for dish, (name, ring) in zip(dishes, draw_image(1, index, SIZE).dishes, strict=True):
             assert dish.name == name
             got, seen = ring_to_coverage(ring, dish), dish.seen()
             fits.setdefault(name, []).append(
@@ -56,7 +56,7 @@ def test_polygons_fit_the_dishes_that_were_drawn():
     assert np.median([fit for values in fits.values() for fit in values]) > 0.95
 
 
-def test_polygons_are_inside_the_picture_and_large_enough(rings):
+def test_polygons_are_inside_the_image_and_large_enough(rings):
     for ring in rings:
         points = np.array(ring)
         assert 12 <= len(ring) <= 60
@@ -91,14 +91,14 @@ def test_some_dishes_are_partly_hidden_and_some_cut_by_the_edge():
         assert (dish.seen() is dish.visible) == (hidden < 0.9)
 
 
-def test_trays_hold_two_to_six_dishes_or_none(pictures):
-    counts = [len(picture.dishes) for picture in pictures]
+def test_trays_hold_two_to_six_dishes_or_none(images):
+    counts = [len(image.dishes) for image in images]
     assert set(counts) <= {0, 2, 3, 4, 5, 6}
     assert len(set(counts) - {0}) >= 4
 
 
-def test_a_scene_scales_with_the_picture():
-    small, large = draw_picture(1, 3, 96), draw_picture(1, 3, 288)
+def test_a_scene_scales_with_the_image():
+    small, large = draw_image(1, 3, 96), draw_image(1, 3, 288)
     assert [name for name, _ in small.dishes] == [name for name, _ in large.dishes]
     for (_, one), (_, other) in zip(small.dishes, large.dishes, strict=True):
         assert np.mean(other, axis=0) / 3 == pytest.approx(np.mean(one, axis=0), abs=3)
@@ -106,14 +106,14 @@ def test_a_scene_scales_with_the_picture():
     assert np.abs(shrunk - np.asarray(small.image, np.float32)).mean() < 15
 
 
-def test_pictures_differ_by_seed_and_by_index():
-    data = {draw_picture(seed, index, 64).image.tobytes() for seed in (1, 2) for index in (1, 2)}
+def test_images_differ_by_seed_and_by_index():
+    data = {draw_image(seed, index, 64).image.tobytes() for seed in (1, 2) for index in (1, 2)}
     assert len(data) == 4
 
 
-def test_pictures_have_contrast_and_are_not_burnt_out(pictures):
-    for picture in pictures:
-        pixels = np.asarray(picture.image)
+def test_images_have_contrast_and_are_not_burnt_out(images):
+    for image in images:
+        pixels = np.asarray(image.image)
         assert pixels.std() > 12
         assert (pixels >= 254).all(axis=2).mean() < 0.12
 

@@ -11,22 +11,22 @@ import numpy as np
 from PIL import Image
 
 from rhymes.wire.messages import Example, PredictRequest
-from tests.support.red_detector import draw_picture
+from tests.support.red_detector import draw_image
 
 OBJECTS = ((1, [10, 20, 40, 30]), (2, [80, 50, 60, 40]))
 
 
 def encode(image_format: str) -> bytes:
-    """A small picture in one of the formats that TensorFlow decodes."""
+    """A small image in one of the formats that TensorFlow decodes."""
     encoded = io.BytesIO()
-    draw_picture(*OBJECTS).save(encoded, image_format)
+    draw_image(*OBJECTS).save(encoded, image_format)
     return encoded.getvalue()
 
 
-def picture_to_example(picture: bytes) -> bytes:
+def image_to_example(image: bytes) -> bytes:
     """A serialized tf.Example as the signature tf_example takes it."""
     example = Example()
-    example.features.feature["image/encoded"].bytes_list.value.append(picture)
+    example.features.feature["image/encoded"].bytes_list.value.append(image)
     return bytes(example.SerializeToString(deterministic=True))
 
 
@@ -92,7 +92,7 @@ MUTATIONS: tuple[Callable[[bytes, np.random.Generator], bytes], ...] = (
 
 
 def predict_request(signature: str, value: bytes | np.ndarray) -> bytes:
-    """A serialized PredictRequest of one picture."""
+    """A serialized PredictRequest of one image."""
     from rhymes.wire.codec import array_to_tensor
 
     request = PredictRequest()
@@ -103,11 +103,11 @@ def predict_request(signature: str, value: bytes | np.ndarray) -> bytes:
     return bytes(request.SerializeToString(deterministic=True))
 
 
-def rest_body(picture: bytes) -> bytes:
+def rest_body(image: bytes) -> bytes:
     """The JSON of a REST prediction."""
-    return json.dumps({"instances": [{"b64": b64encode(picture).decode()}]}).encode()
+    return json.dumps({"instances": [{"b64": b64encode(image).decode()}]}).encode()
 
 
 def decoded() -> np.ndarray:
-    """A small picture as the signature image_tensor takes it."""
+    """A small image as the signature image_tensor takes it."""
     return np.asarray(Image.open(io.BytesIO(encode("PNG"))).resize((16, 12)))[np.newaxis]

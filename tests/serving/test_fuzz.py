@@ -30,8 +30,8 @@ from tests.serving.fuzzing import (
     OBJECTS,
     decoded,
     encode,
+    image_to_example,
     mutate,
-    picture_to_example,
     predict_request,
     rest_body,
 )
@@ -40,7 +40,7 @@ from tests.support.red_detector import save_red_detector
 pytestmark = pytest.mark.tf
 
 TIMEOUT = 30.0
-PROTOS, PICTURES, EXAMPLES, TENSORS, BODIES = 700, 500, 200, 300, 300
+PROTOS, IMAGES, EXAMPLES, TENSORS, BODIES = 700, 500, 200, 300, 300
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 REFUSALS = {
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -108,7 +108,7 @@ def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzz]:
 def valid_inputs() -> list[tuple[str, Any]]:
     return [
         *(("serving_default", encode(name)) for name in FORMATS),
-        ("tf_example", picture_to_example(encode("PNG"))),
+        ("tf_example", image_to_example(encode("PNG"))),
         ("image_tensor", decoded()),
     ]
 
@@ -135,17 +135,17 @@ def test_damaged_messages(fuzz: Fuzz) -> None:
             fuzz.send(method, mutate(data, generator))
 
 
-def test_damaged_pictures(fuzz: Fuzz) -> None:
+def test_damaged_images(fuzz: Fuzz) -> None:
     generator = np.random.default_rng(2)
-    pictures = [encode(name) for name in FORMATS]
-    for number in range(PICTURES):
-        damaged = mutate(pictures[number % len(pictures)], generator)
+    images = [encode(name) for name in FORMATS]
+    for number in range(IMAGES):
+        damaged = mutate(images[number % len(images)], generator)
         fuzz.send("Predict", predict_request("serving_default", damaged))
 
 
 def test_damaged_examples(fuzz: Fuzz) -> None:
     generator = np.random.default_rng(3)
-    example = picture_to_example(encode("PNG"))
+    example = image_to_example(encode("PNG"))
     for _ in range(EXAMPLES):
         fuzz.send("Predict", predict_request("tf_example", mutate(example, generator)))
 
@@ -235,6 +235,6 @@ def test_the_server_has_kept_nothing_and_still_finds_what_is_there(fuzz: Fuzz) -
     assert after.threads <= fuzz.before.threads + 10
     assert after.files <= fuzz.before.files + 10
     assert after.memory <= 1.2 * fuzz.before.memory
-    if fuzz.outcomes.total() >= PROTOS + PICTURES + EXAMPLES + BODIES:  # all tests of the module
+    if fuzz.outcomes.total() >= PROTOS + IMAGES + EXAMPLES + BODIES:  # all tests of the module
         assert fuzz.outcomes["OK"] > 50, "some damage must leave a request whole"
         assert fuzz.outcomes["INVALID_ARGUMENT"] > 500, "or the damage does not reach the model"

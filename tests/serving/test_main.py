@@ -102,18 +102,18 @@ class Callers:
                 self.answers += 1
 
 
-def make_request(pictures: Sequence[bytes]) -> Any:
+def make_request(images: Sequence[bytes]) -> Any:
     request = messages.PredictRequest(model_spec={"name": "detector"})
-    request.inputs["inputs"].CopyFrom(array_to_tensor(list(pictures)))
+    request.inputs["inputs"].CopyFrom(array_to_tensor(list(images)))
     request.output_filter.append("num_detections")
     return request
 
 
 @pytest.mark.tf
-def test_sigterm_lets_calls_finish(red_model: Path, picture: bytes, tmp_path: Path) -> None:
+def test_sigterm_lets_calls_finish(red_model: Path, image: bytes, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with running_server(red_model, log) as server:
-        callers = Callers(server.address, make_request([picture]), count=8)
+        callers = Callers(server.address, make_request([image]), count=8)
         while callers.answers < 50:
             assert server.process.poll() is None
             time.sleep(0.01)

@@ -31,9 +31,9 @@ def client(model_server: ModelServer) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def by_grpc(channel: grpc.Channel, picture: bytes) -> dict[str, np.ndarray[Any, Any]]:
+def by_grpc(channel: grpc.Channel, image: bytes) -> dict[str, np.ndarray[Any, Any]]:
     request = messages.PredictRequest(model_spec={"name": "detector"})
-    request.inputs["inputs"].CopyFrom(array_to_tensor([picture]))
+    request.inputs["inputs"].CopyFrom(array_to_tensor([image]))
     call = channel.unary_unary(
         "/tensorflow.serving.PredictionService/Predict",
         request_serializer=messages.PredictRequest.SerializeToString,
@@ -43,15 +43,15 @@ def by_grpc(channel: grpc.Channel, picture: bytes) -> dict[str, np.ndarray[Any, 
     return {name: tensor_to_array(tensor) for name, tensor in outputs.items()}
 
 
-def encoded(picture: bytes) -> dict[str, str]:
-    return {"b64": base64.b64encode(picture).decode()}
+def encoded(image: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(image).decode()}
 
 
 @pytest.mark.parametrize("path", [PREDICT, "/v1/models/detector/labels/stable:predict"])
 def test_rows_hold_what_grpc_gives(
-    client: httpx.Client, path: str, picture: bytes, by_grpc: dict[str, np.ndarray[Any, Any]]
+    client: httpx.Client, path: str, image: bytes, by_grpc: dict[str, np.ndarray[Any, Any]]
 ) -> None:
-    body = {"instances": [encoded(picture)] * 2}
+    body = {"instances": [encoded(image)] * 2}
     answer = client.post(path, json=body)
     assert answer.status_code == 200, answer.text
     rows = answer.json()["predictions"]
@@ -63,16 +63,16 @@ def test_rows_hold_what_grpc_gives(
 
 
 def test_columns_hold_what_grpc_gives(
-    client: httpx.Client, picture: bytes, by_grpc: dict[str, np.ndarray[Any, Any]]
+    client: httpx.Client, image: bytes, by_grpc: dict[str, np.ndarray[Any, Any]]
 ) -> None:
-    answer = client.post(PREDICT, json={"inputs": {"inputs": [encoded(picture)]}})
+    answer = client.post(PREDICT, json={"inputs": {"inputs": [encoded(image)]}})
     outputs = answer.json()["outputs"]
     for name, expected in by_grpc.items():
         np.testing.assert_array_equal(np.array(outputs[name], expected.dtype), expected)
 
 
-def test_pixels_are_found_in_as_the_picture_is(client: httpx.Client, picture: bytes) -> None:
-    pixels = np.asarray(Image.open(io.BytesIO(picture)))
+def test_pixels_are_found_in_as_the_image_is(client: httpx.Client, image: bytes) -> None:
+    pixels = np.asarray(Image.open(io.BytesIO(image)))
     body = {"signature_name": "image_tensor", "instances": [pixels.tolist()]}
     row = client.post(PREDICT, json=body).json()["predictions"][0]
     assert row["num_detections"] == 2
@@ -85,8 +85,8 @@ def test_error_of_an_operation(client: httpx.Client) -> None:
     assert "Unknown image file format." in answer.json()["error"]
 
 
-def test_unknown_label(client: httpx.Client, picture: bytes) -> None:
-    body = {"instances": [encoded(picture)]}
+def test_unknown_label(client: httpx.Client, image: bytes) -> None:
+    body = {"instances": [encoded(image)]}
     answer = client.post("/v1/models/detector/labels/no:predict", json=body)
     assert answer.status_code == 400
     assert answer.json()["error"] == "Unrecognized servable version label: no"

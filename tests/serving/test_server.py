@@ -48,7 +48,7 @@ def running(
 
 def predict(channel: grpc.Channel, **call: Any) -> Any:
     request = messages.PredictRequest(model_spec={"name": "detector"})
-    request.inputs["inputs"].CopyFrom(array_to_tensor([b"picture"]))
+    request.inputs["inputs"].CopyFrom(array_to_tensor([b"image"]))
     return channel.unary_unary(
         "/tensorflow.serving.PredictionService/Predict",
         request_serializer=messages.PredictRequest.SerializeToString,

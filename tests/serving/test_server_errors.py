@@ -186,7 +186,7 @@ def example(value: bytes) -> bytes:
         pytest.param(png_bomb(), f"^inputs\\[0\\]: {BOMB}$", id="bomb"),
     ],
 )
-def test_bytes_that_are_no_picture(prediction_stub: Any, data: bytes, text: str) -> None:
+def test_bytes_that_are_no_image(prediction_stub: Any, data: bytes, text: str) -> None:
     code, actual = failure(prediction_stub.Predict, predict_request({"inputs": [data]}))
     assert code is INVALID
     assert re.search(text, actual)
@@ -404,7 +404,7 @@ def test_reload(
     model_stub: Any,
     prediction_stub: Any,
     red_model: Path,
-    picture: bytes,
+    image: bytes,
     models: Any,
     code: grpc.StatusCode,
     text: str,
@@ -412,7 +412,7 @@ def test_reload(
     request = reload_request(*(models(red_model) if models else ()))
     assert failure(model_stub.HandleReloadConfigRequest, request) == (code, text)
     response = prediction_stub.Predict(
-        predict_request({"inputs": [picture]}, label="stable"), timeout=SECONDS
+        predict_request({"inputs": [image]}, label="stable"), timeout=SECONDS
     )
     assert response.model_spec.version.value == 1, "what was served still is"
 
@@ -430,11 +430,11 @@ def test_reload_with_a_model_that_cannot_be_loaded(
     assert "name: x version: 1" in text
 
 
-def test_answer_by_their_stub(prediction_stub: Any, picture: bytes) -> None:
+def test_answer_by_their_stub(prediction_stub: Any, image: bytes) -> None:
     import tensorflow as tf
 
     response, call = prediction_stub.Predict.with_call(
-        predict_request({"inputs": [picture]}), timeout=SECONDS
+        predict_request({"inputs": [image]}), timeout=SECONDS
     )
     assert response.model_spec.name == "detector"
     assert response.model_spec.signature_name == "serving_default"

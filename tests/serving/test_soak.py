@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from bench.ending import Ending
-from bench.load import Tally, difference
+from bench.load import LoadCounts, difference
 from bench.publishing import copy_slowly
 from bench.requests import make_broken
 from bench.soak import Plan, Summary, soak, summary_to_lines
 from rhymes.detections.detections import Detections
 from rhymes.versions.model_folder import check_files, load_manifest, save_manifest
-from tests.support.red_detector import draw_picture, save_red_detector
+from tests.support.red_detector import draw_image, save_red_detector
 
 PLAN = Plan(requests=600, settled=150, clients=16, pause=0.4)
 
@@ -37,7 +37,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def jpeg(x: int) -> bytes:
     encoded = io.BytesIO()
-    draw_picture((1, [x, 20, 40, 30]), (2, [80, 60, 50, 40])).save(encoded, "JPEG", quality=95)
+    draw_image((1, [x, 20, 40, 30]), (2, [80, 60, 50, 40])).save(encoded, "JPEG", quality=95)
     return encoded.getvalue()
 
 
@@ -53,7 +53,7 @@ def test_no_promise_is_broken(models: list[Path], tmp_path: Path) -> None:
     assert min(tally.refused.values()) >= 5
 
 
-TALLY = Tally(good=90, refused=Counter({"0 bytes": 10}), versions=Counter({1: 90}))
+TALLY = LoadCounts(good=90, refused=Counter({"0 bytes": 10}), versions=Counter({1: 90}))
 ENDING = Ending(3, Counter({"OK": 9}), Counter({"UNAVAILABLE": 3}), 0, 1.5)
 SUMMARY = Summary(TALLY, 100 << 20, 110 << 20, ENDING, 9.0)
 

@@ -18,11 +18,11 @@ from rhymes.common.files import save_json
 from rhymes.metrics.scoring import score
 from rhymes.versions.model_folder import MANIFEST_FILE, save_manifest
 from stages import evaluate
-from tests.support.red_detector import draw_picture, save_red_detector
+from tests.support.red_detector import draw_image, save_red_detector
 
 pytestmark = pytest.mark.tf
 
-PARAMS = {"pictures": 2, "picture_score": 0.5, "confusion_score": 0.5, "confusion_iou": 0.5}
+PARAMS = {"images": 2, "image_score": 0.5, "confusion_score": 0.5, "confusion_iou": 0.5}
 RED, GREEN, BLUE = 1, 2, 3
 
 
@@ -35,13 +35,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def repository(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An exported model and a test split of three pictures; the stage runs in it."""
+    """An exported model and a test split of three images; the stage runs in it."""
     (tmp_path / "models").mkdir()
     shutil.copytree(model.parent, tmp_path / "models/detector")
     save_params(tmp_path, PARAMS)
     save_split(
         tmp_path,
-        # What is drawn, and what the truth says: right; missed and taken for green; nothing.
+        # What is drawn, and what the ground truth says: right; missed and taken for green; nothing.
         ([(RED, [10, 10, 60, 40])], [(RED, [10, 10, 60, 40])]),
         ([(GREEN, [20, 20, 50, 50])], [(RED, [20, 20, 50, 50]), (BLUE, [90, 60, 30, 30])]),
         ([], []),
@@ -54,20 +54,20 @@ def save_params(root: Path, params: dict[str, Any]) -> None:
     YAML().dump({"evaluate": params}, root / "params.yaml")
 
 
-def save_split(root: Path, *pictures: tuple[list[Any], list[Any]], masks: bool = True) -> None:
-    """Write data/: a picture with drawn objects and its truth, each (class, [x, y, w, h])."""
+def save_split(root: Path, *drawn_images: tuple[list[Any], list[Any]], masks: bool = True) -> None:
+    """Write data/: an image with drawn objects and its ground truth, each (class, [x, y, w, h])."""
     images, annotations = [], []
     (root / "data/images").mkdir(parents=True, exist_ok=True)
-    for number, (drawn, truth) in enumerate(pictures, start=1):
+    for number, (drawn, ground_truth) in enumerate(drawn_images, start=1):
         data = io.BytesIO()
-        draw_picture(*drawn).save(data, "JPEG", quality=95, subsampling=0)
+        draw_image(*drawn).save(data, "JPEG", quality=95, subsampling=0)
         name = f"{str(number).ljust(64, '0')}.jpg"
         (root / "data/images" / name).write_bytes(data.getvalue())
         source = f"https://cdn/{number}.jpg?sig=x"
         images.append(
             {"id": number, "file_name": name, "width": 160, "height": 120, "source": source}
         )
-        for class_id, (x, y, w, h) in truth:
+        for class_id, (x, y, w, h) in ground_truth:
             annotation = {
                 "id": len(annotations) + 1,
                 "image_id": number,
@@ -109,18 +109,20 @@ def test_measures_what_the_model_finds(repository: Path) -> None:
     assert metrics["classes"]["C2"] == {
         "AP": None, "AP50": None, "mask_AP": None, "mask_AP50": None, "objects": 0
     }  # fmt: skip
-    truth = json.loads((repository / "data/coco/test.json").read_text())
-    assert metrics["AP"] == pytest.approx(score(truth, results, "bbox").summary["AP"], abs=1e-6)
+    ground_truth = json.loads((repository / "data/coco/test.json").read_text())
+    assert metrics["AP"] == pytest.approx(
+        score(ground_truth, results, "bbox").summary["AP"], abs=1e-6
+    )
 
 
 def test_says_which_model_was_measured(repository: Path) -> None:
     evaluate.main()
     manifest = (repository / "models/detector/1" / MANIFEST_FILE).read_bytes()
-    truth = (repository / "data/coco/test.json").read_bytes()
+    ground_truth = (repository / "data/coco/test.json").read_bytes()
     assert load(repository, "model.json") == {
         "version": 1,
         "identity": hashlib.sha256(manifest).hexdigest(),
-        "test_sha256": hashlib.sha256(truth).hexdigest(),
+        "test_sha256": hashlib.sha256(ground_truth).hexdigest(),
     }
 
 
@@ -131,22 +133,22 @@ def test_a_model_without_a_manifest_is_an_error(repository: Path) -> None:
     assert not (repository / "reports/evaluate").exists()
 
 
-def test_draws_the_worst_pictures_first(repository: Path) -> None:
+def test_draws_the_worst_images_first(repository: Path) -> None:
     evaluate.main()
     folder = repository / "reports/evaluate"
     names = sorted(path.name for path in (folder / "images").iterdir())
     assert names == ["1_200000000000.png", "2_100000000000.png"]
-    with Image.open(folder / "images" / names[0]) as picture:
-        assert picture.size == (2 * 720 + 36, 540 + 90)
+    with Image.open(folder / "images" / names[0]) as image:
+        assert image.size == (2 * 720 + 36, 540 + 90)
     report = (folder / "report.md").read_text()
     assert f"1. [2.jpg](images/{names[0]}): F1 0.00, 0 found, 2 missed, 1 invented" in report
     assert f"2. [1.jpg](images/{names[1]}): F1 1.00" in report
 
 
-def test_draws_the_same_pictures_whatever_the_model_finds(repository: Path) -> None:
+def test_draws_the_same_images_whatever_the_model_finds(repository: Path) -> None:
     drawn = []
     for least in (0.5, 1.0):
-        save_params(repository, PARAMS | {"picture_score": least})
+        save_params(repository, PARAMS | {"image_score": least})
         evaluate.main()
         drawn.append(all_bytes(repository / "reports/evaluate/plots/images"))
     assert sorted(drawn[0]) == sorted(drawn[1]) == ["100000000000.png", "200000000000.png"]
@@ -177,7 +179,7 @@ def test_same_input_same_bytes_and_nothing_is_left_of_before(repository: Path) -
 
 
 def test_thresholds_are_used(repository: Path) -> None:
-    save_params(repository, PARAMS | {"pictures": 0, "confusion_score": 0.85})
+    save_params(repository, PARAMS | {"images": 0, "confusion_score": 0.85})
     evaluate.main()
     folder = repository / "reports/evaluate"
     rows = (folder / "plots/confusion.csv").read_text().splitlines()
@@ -186,17 +188,17 @@ def test_thresholds_are_used(repository: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "pictures",
+    "images",
     [
-        pytest.param([], id="no picture"),
-        pytest.param([([], [])], id="an empty picture"),
+        pytest.param([], id="no image"),
+        pytest.param([([], [])], id="an empty image"),
         pytest.param([([(RED, [10, 10, 60, 40])], [])], id="an invention"),
     ],
 )
 def test_split_without_objects_gives_nulls_and_a_hint(
-    repository: Path, capsys: pytest.CaptureFixture[str], pictures: list[Any]
+    repository: Path, capsys: pytest.CaptureFixture[str], images: list[Any]
 ) -> None:
-    save_split(repository, *pictures)
+    save_split(repository, *images)
     evaluate.main()
     assert load(repository, "metrics.json")["AP"] is None
     assert "raise coco.test_fraction" in capsys.readouterr().err
@@ -209,7 +211,7 @@ def test_nothing_found_is_zero(repository: Path) -> None:
     assert load(repository, "detections.json") == []
 
 
-def test_truth_without_polygons_cannot_score_masks(repository: Path) -> None:
+def test_ground_truth_without_polygons_cannot_score_masks(repository: Path) -> None:
     save_split(repository, ([], [(RED, [10, 10, 60, 40])]), masks=False)
     with pytest.raises(InputError, match="masks cannot be scored: 1 of 1 objects"):
         evaluate.main()
@@ -217,9 +219,9 @@ def test_truth_without_polygons_cannot_score_masks(repository: Path) -> None:
 
 def test_other_classes_than_the_model_knows_are_an_error(repository: Path) -> None:
     path = repository / "data/coco/test.json"
-    truth = json.loads(path.read_text())
-    truth["categories"][1]["name"] = "other"
-    save_json(path, truth)
+    ground_truth = json.loads(path.read_text())
+    ground_truth["categories"][1]["name"] = "other"
+    save_json(path, ground_truth)
     with pytest.raises(InputError, match=r"models/detector/1 was trained on other classes.*C2"):
         evaluate.main()
 
@@ -227,9 +229,10 @@ def test_other_classes_than_the_model_knows_are_an_error(repository: Path) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        pytest.param({"pictures": -1}, r"evaluate\.pictures: got -1", id="pictures"),
-        pytest.param({"picture_score": 1.5}, r"evaluate\.picture_score: got 1\.5", id="score"),
+        pytest.param({"images": -1}, r"evaluate\.images: got -1", id="images"),
+        pytest.param({"image_score": 1.5}, r"evaluate\.image_score: got 1\.5", id="score"),
         pytest.param({"confusion_iou": 0}, r"evaluate\.confusion_iou: got 0", id="IoU"),
+        pytest.param({"pictures": 3}, r"evaluate\.pictures: is called images now", id="renamed"),
         pytest.param({"confusion_scor": 0.5}, "did you mean 'confusion_score'", id="unknown"),
     ],
 )

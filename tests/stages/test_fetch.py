@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from rhymes.common.errors import InputError
 from rhymes.common.params import load_params, load_section
 from stages.fetch import FetchParams, RawParams, main
-from tests.support.hostile_server import HostileServer, picture
+from tests.support.hostile_server import HostileServer, encode_image
 
 
 @pytest.fixture
@@ -114,10 +114,10 @@ def test_hostile_cdn(
     project: Project, cdn: HostileServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = {
-        cdn.url("/good/1.jpg"): picture(1),
-        cdn.url("/flaky/2.jpg"): picture(2),
-        cdn.url("/gzip/3.jpg"): picture(3),
-        "images/local.jpg": picture(4),
+        cdn.url("/good/1.jpg"): encode_image(1),
+        cdn.url("/flaky/2.jpg"): encode_image(2),
+        cdn.url("/gzip/3.jpg"): encode_image(3),
+        "images/local.jpg": encode_image(4),
     }
     bad = {
         **{cdn.url(path): reason for path, reason in HOSTILE.items()},
@@ -127,7 +127,7 @@ def test_hostile_cdn(
         "": "the cell is empty",
     }
     (project.export / "images").mkdir()
-    (project.export / "images/local.jpg").write_bytes(picture(4))
+    (project.export / "images/local.jpg").write_bytes(encode_image(4))
     project.write(
         *bad, *good, *good, cdn.url("/png/5.jpg"),
         allowed_hosts=[cdn.host], timeout=0.5, attempts=2, max_bytes=1_000_000,
@@ -146,7 +146,7 @@ def test_hostile_cdn(
             "image": image, "sha256": sha256(data), "width": "32", "height": "24", "error": "",
         }  # fmt: skip
     converted = index[cdn.url("/png/5.jpg")]["sha256"]
-    assert converted != sha256(picture(5, "PNG"))
+    assert converted != sha256(encode_image(5, "PNG"))
     assert project.images() == sorted(
         f"{digest}.jpg" for digest in [converted, *map(sha256, good.values())]
     )
@@ -158,7 +158,7 @@ def test_hostile_cdn(
 
 
 def test_too_many_failures_fail_the_stage_with_a_list(project: Project) -> None:
-    (project.export / "a.jpg").write_bytes(picture(1))
+    (project.export / "a.jpg").write_bytes(encode_image(1))
     project.write("a.jpg", "b.jpg", "c.jpg", "b.jpg", max_failed_fraction=0.5)
     with pytest.raises(InputError) as error:
         main()
@@ -170,7 +170,7 @@ def test_too_many_failures_fail_the_stage_with_a_list(project: Project) -> None:
 
 
 def test_csvs_are_copied_byte_for_byte_under_fixed_names(project: Project) -> None:
-    (project.export / "a.jpg").write_bytes(picture(1))
+    (project.export / "a.jpg").write_bytes(encode_image(1))
     project.write("a.jpg")
     annotations = b"\xef\xbb\xbfimage_url,output_content\r\n\"a.jpg\",'{}'\r\n\r\n"
     (project.export / "my labels.csv").write_bytes(annotations)
@@ -189,13 +189,13 @@ def test_csvs_are_copied_byte_for_byte_under_fixed_names(project: Project) -> No
 
 def test_second_run_leaves_the_same_bytes_and_nothing_of_the_first(project: Project) -> None:
     for number in range(4):
-        (project.export / f"{number}.jpg").write_bytes(picture(number))
+        (project.export / f"{number}.jpg").write_bytes(encode_image(number))
     project.write("3.jpg", "0.jpg", "1.jpg")
     main()
     first = (project.root / "data/export/index.csv").read_bytes()
     project.write("2.jpg")
     main()
-    assert project.images() == [f"{sha256(picture(2))}.jpg"]
+    assert project.images() == [f"{sha256(encode_image(2))}.jpg"]
     project.write("3.jpg", "0.jpg", "1.jpg")
     main()
     assert (project.root / "data/export/index.csv").read_bytes() == first
@@ -242,7 +242,7 @@ def test_parameter_out_of_range_is_an_error(project: Project, key: str, value: A
 
 @pytest.mark.parametrize("value", [["cdn", "cdn.local:80", "10.0.0.1", "[::1]", "[::1]:80"], []])
 def test_allowed_hosts_are_accepted(project: Project, value: list[str]) -> None:
-    (project.export / "a.jpg").write_bytes(picture(1))
+    (project.export / "a.jpg").write_bytes(encode_image(1))
     project.write("a.jpg", allowed_hosts=value, timeout=20)
     main()
 

@@ -227,7 +227,7 @@ def test_the_card_tells_of_data_training_and_hashes(repository: Path) -> None:
         assert part in text, part
 
 
-def test_a_card_without_pictures_masks_and_objects(repository: Path) -> None:
+def test_a_card_without_images_masks_and_objects(repository: Path) -> None:
     split = load(gate.TEST) | {"annotations": []}
     save_json(gate.TEST, split)
     save_measured(split, [])
@@ -248,7 +248,7 @@ def test_a_card_without_pictures_masks_and_objects(repository: Path) -> None:
         ("reports/evaluate/model.json", None, r"model\.json: missing; run `dvc repro`"),
         ("reports/published/detections.json", "<<<<<<< HEAD", r"published/detections\.json: not"),
         ("data/coco/report.json", "{}", "the model card lacks .*; run `dvc repro`"),
-        ("reports/evaluate/images/1_a.png", "no picture", r"1_a\.png: no picture"),
+        ("reports/evaluate/images/1_a.png", "no image", r"1_a\.png: no image"),
         ("data/coco/test.json", None, r"test\.json: cannot be read"),
     ],
 )

@@ -20,9 +20,9 @@ def cdn() -> Iterator[HostileServer]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> ExportProject:
-    """60 pictures, from which 42, 9 and 9 go to train, val and test."""
+    """60 images, from which 42, 9 and 9 go to train, val and test."""
     project = ExportProject(tmp_path / "project", {})
-    project.add_pictures(*range(60))
+    project.add_images(*range(60))
     return project
 
 
@@ -39,7 +39,7 @@ def test_growing_with_pinned_splits(project: ExportProject) -> None:
     first = project.run("first")
     before = project.splits()
     project.keep_splits()
-    project.add_pictures(*range(60, 80))
+    project.add_images(*range(60, 80))
     second = project.run("second")
     after = project.splits()
     assert {image: after[image] for image in before} == before, "no image wanders"
@@ -50,7 +50,7 @@ def test_growing_with_pinned_splits(project: ExportProject) -> None:
 
     comparison, report = compare(first, second)
     assert len(comparison.images.added) == 20
-    assert not comparison.wandered
+    assert not comparison.changed_split
     assert "- Images: 60 -> 80: 20 added, 0 removed; of those in both 0 with other" in report
     assert "To look at" not in report
     assert table(report, "Images of each split") == {
@@ -66,14 +66,14 @@ def test_growing_with_pinned_splits(project: ExportProject) -> None:
 def test_growing_without_pins_moves_images_and_the_report_says_so(project: ExportProject) -> None:
     first = project.run("first")
     before = project.splits()
-    project.add_pictures(*range(60, 80))
+    project.add_images(*range(60, 80))
     second = project.run("second")
     after = project.splits()
     moved = {image for image, split in before.items() if after[image] != split}
     leaked = sum(before[image] == "train" for image in moved)
     assert moved, "the docs say that this happens"
     comparison, report = compare(first, second)
-    assert {pair.new.source for pair in comparison.wandered} == moved
+    assert {pair.new.source for pair in comparison.changed_split} == moved
     assert f"- **{len(moved)} images are in another split** (" in report
     assert f"has seen {leaked} of those that are now held out" in report
     assert "make keep-splits" in report
@@ -122,7 +122,7 @@ def test_shrinking(project: ExportProject) -> None:
 
     # What comes back is where it was: absent groups stay pinned.
     project.keep_splits()
-    project.add_pictures(*range(15))
+    project.add_images(*range(15))
     third = project.run("third")
     assert project.splits() == before
     assert "the same" in compare(first, third)[1]
@@ -156,7 +156,7 @@ def test_relabelled(project: ExportProject, pinned: bool) -> None:
     for each in ("9 with other objects: ", "0.jpg (1 CAT redrawn)", "4.jpg (1 DOG -> EMU)"):
         assert each in report
     assert len(comparison.changed()) == len({*changed, "0.jpg", "1.jpg", "2.jpg"})
-    assert bool(comparison.wandered) == (project.splits() != before)
+    assert bool(comparison.changed_split) == (project.splits() != before)
 
 
 def rename(project: ExportProject, old: str, new: str) -> None:
@@ -216,17 +216,17 @@ def test_merged_class(project: ExportProject) -> None:
     assert comparison.classes["DOG"].relabelled_to == 20
 
 
-def test_new_picture_under_an_old_name(project: ExportProject) -> None:
+def test_new_image_under_an_old_name(project: ExportProject) -> None:
     first = project.run("first")
     project.keep_splits()
     other = (project.root / "data/raw/59.jpg").read_bytes()
     del project.rows["59.jpg"]
     (project.root / "data/raw/0.jpg").write_bytes(other)
     comparison, report = compare(first, project.run("second"))
-    # Its bytes are those of the old 59.jpg, so that it is this picture under another name.
+    # Its bytes are those of the old 59.jpg, so that it is this image under another name.
     assert [(p.old.source, p.new.source) for p in comparison.renamed] == [("59.jpg", "0.jpg")]
     assert [image.source for image in comparison.images.removed] == ["0.jpg"]
-    assert "- 1 picture has the same bytes under another name.\n" in report
+    assert "- 1 image has the same bytes under another name.\n" in report
 
 
 def test_20_added_rows_fetch_20_images(tmp_path: Path, cdn: HostileServer) -> None:

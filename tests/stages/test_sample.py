@@ -39,7 +39,7 @@ def cells(folder: Path) -> dict[str, list[dict]]:
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory) -> Path:
-    """An export of 48 small pictures."""
+    """An export of 48 small images."""
     folder = tmp_path_factory.mktemp("sample") / "export"
     saved(folder, images=48)
     return folder
@@ -55,18 +55,18 @@ def test_processes_change_no_byte(tmp_path, drawn):
     assert several == one
 
 
-def test_another_seed_gives_other_pictures(tmp_path):
+def test_another_seed_gives_other_images(tmp_path):
     first, second = saved(tmp_path / "1"), saved(tmp_path / "2", seed=2)
     assert first.keys() == second.keys()
     changed = {name for name in first if first[name] != second[name]}
     assert changed == set(first) - {"categories.csv"}
 
 
-def test_a_picture_does_not_depend_on_how_many_there_are(tmp_path):
+def test_an_image_does_not_depend_on_how_many_there_are(tmp_path):
     few, more = saved(tmp_path / "3", images=3), saved(tmp_path / "5", images=5)
-    pictures = [name for name in few if name.startswith("images/")]
-    assert len(pictures) == 3
-    assert [few[name] for name in pictures] == [more[name] for name in pictures]
+    images = [name for name in few if name.startswith("images/")]
+    assert len(images) == 3
+    assert [few[name] for name in images] == [more[name] for name in images]
     assert cells(tmp_path / "3").items() <= cells(tmp_path / "5").items()
 
 

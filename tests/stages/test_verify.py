@@ -32,7 +32,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def repository(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An exported model and a test split of four pictures; the stage runs in it.
+    """An exported model and a test split of four images; the stage runs in it.
 
     The red detector has no checkpoint: a second copy of it stands for the eager one.
     """
@@ -80,15 +80,15 @@ def test_what_is_served_is_what_was_exported(
     verify.main()
     found = metrics(repository)
     assert (found["version"], found["images"], found["sampled_images"]) == (1, 4, 3)
-    assert found["client"]["serving_default"]["pictures"] == 4
+    assert found["client"]["serving_default"]["images"] == 4
     assert found["client"]["serving_default"]["detections"] == 4
     for kind in ("saved_model", "eager"):
         assert sorted(found[kind]) == SIGNATURES
         for parity in found[kind].values():
-            assert (parity["pictures"], parity["moved"], parity["borderline"]) == (3, 0, 0)
+            assert (parity["images"], parity["moved"], parity["borderline"]) == (3, 0, 0)
             assert set(parity["differences"]) >= {"detection_boxes", "detection_masks"}
             assert max(parity["differences"].values()) <= parity["tolerance"]
-    assert found["lossless"]["image_tensor"]["pictures"] == 3
+    assert found["lossless"]["image_tensor"]["images"] == 3
     assert "4 images through the client, 3 in all signatures" in capsys.readouterr().out
 
 
@@ -102,7 +102,7 @@ def test_same_input_same_bytes_without_times_and_paths(repository: Path) -> None
     assert all_bytes(repository / "reports/verify") == first
 
 
-def test_all_pictures_where_the_split_is_smaller_than_the_sample(repository: Path) -> None:
+def test_all_images_where_the_split_is_smaller_than_the_sample(repository: Path) -> None:
     save_params(repository, images=100)
     verify.main()
     assert metrics(repository)["sampled_images"] == 4
@@ -114,7 +114,7 @@ def test_empty_split_proves_the_description_alone_and_says_so(
     save_split(repository)
     verify.main()
     assert "nothing is proved of detections; raise coco.test_fraction" in capsys.readouterr().err
-    assert metrics(repository)["client"]["serving_default"]["pictures"] == 0
+    assert metrics(repository)["client"]["serving_default"]["images"] == 0
     assert "| n/a |" in (repository / "reports/verify/report.md").read_text()
 
 
@@ -126,7 +126,7 @@ class TestAnotherModel:
         )
         message = (
             r"^1\.jpg, signature serving_default: detection_scores over gRPC and of the trained "
-            r"model in eager mode differ by 0\.009, more than the 0\.001 allowed \(1 more pictures "
+            r"model in eager mode differ by 0\.009, more than the 0\.001 allowed \(1 more images "
             r"differ too much\); the export is not of this checkpoint.*dvc repro --force export"
         )
         with pytest.raises(InputError, match=message):
@@ -177,7 +177,7 @@ class TestAnotherModel:
             verify.main()
 
 
-def test_a_picture_that_the_server_refuses_is_named(repository: Path) -> None:
+def test_an_image_that_the_server_refuses_is_named(repository: Path) -> None:
     path = repository / "data/images" / f"{'4'.ljust(64, '0')}.jpg"
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match=r"^4\.jpg: "):
@@ -241,7 +241,7 @@ def save_random_detector(models: Path, root: Path) -> None:
     params = dataclasses.replace(own, image_size=128)
     facts = DataFacts(["C1", "C2", "C3"], 10, 2, 20, 20, masks=True)
     config = build_experiment(params, "mask_rcnn", facts)
-    # Random weights are sure of nothing: let the least sure through.
+    # Random weights are sure of nothing: let the lowest scores through.
     config.task.model.detection_generator.pre_nms_score_threshold = 0.0
     tf_keras.utils.set_random_seed(1)
     network = task_factory.get_task(config.task).build_model()

@@ -40,17 +40,17 @@ def make_signature(
     return signature
 
 
-def make_outputs(pictures: int = 1, *, masks: bool = False) -> dict[str, np.ndarray[Any, Any]]:
-    """Two objects (of four places) in each picture: class 1 on the left half, 2 on the right."""
+def make_outputs(images: int = 1, *, masks: bool = False) -> dict[str, np.ndarray[Any, Any]]:
+    """Two objects (of four places) in each image: class 1 on the left half, 2 on the right."""
     boxes = [[0, 0, 1, 0.5], [0, 0.5, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
     outputs = {
-        "detection_boxes": np.array([boxes] * pictures, np.float32),
-        "detection_scores": np.array([[0.75, 0.5, 0, 0]] * pictures, np.float32),
-        "detection_classes": np.array([[1, 2, 0, 0]] * pictures, np.float32),
-        "num_detections": np.array([2] * pictures, np.float32),
+        "detection_boxes": np.array([boxes] * images, np.float32),
+        "detection_scores": np.array([[0.75, 0.5, 0, 0]] * images, np.float32),
+        "detection_classes": np.array([[1, 2, 0, 0]] * images, np.float32),
+        "num_detections": np.array([2] * images, np.float32),
     }
     if masks:
-        outputs[MASKS] = np.ones((pictures, 4, 28, 28), np.float32)
+        outputs[MASKS] = np.ones((images, 4, 28, 28), np.float32)
     return outputs
 
 
@@ -59,7 +59,7 @@ class CannedServer:
     """State that a test may change while the server runs.
 
     Attributes:
-        once: Behaviours for the next Predicts of pictures, used up one by one.
+        once: Behaviours for the next Predicts of images, used up one by one.
         statuses: Version -> state number and error, as GetModelStatus answers.
     """
 
@@ -112,8 +112,8 @@ class CannedServer:
         behaviour = self.once.pop(0) if self.once else self.always
         if behaviour is not None:
             return behaviour(request, context)
-        pictures = tensor_to_array(next(iter(request.inputs.values())))
-        outputs = make_outputs(len(pictures), masks=True)
+        images = tensor_to_array(next(iter(request.inputs.values())))
+        outputs = make_outputs(len(images), masks=True)
         return self.respond({name: outputs[name] for name in request.output_filter})
 
     def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
@@ -204,7 +204,7 @@ def encode(encoding: str = "JPEG", size: tuple[int, int] = (40, 20), **options: 
     return file.getvalue()
 
 
-PICTURE = encode()
+IMAGE = encode()
 
 
 def sizes(found: list[Any]) -> list[tuple[int, int]]:

@@ -139,7 +139,7 @@ def box_to_polygon(box: list[float]) -> list[float]:
 def boxes_to_coco(
     objects: Sequence[tuple[int, int, list[float]]], names: Sequence[str], images: int
 ) -> dict[str, Any]:
-    """A COCO dataset of (image, class, box) in pictures of 640 x 480; masks are boxes."""
+    """A COCO dataset of (image, class, box) in images of 640 x 480; masks are boxes."""
     return {
         "images": [
             {"id": i, "file_name": f"{i}.jpg", "width": 640, "height": 480, "source": f"s/{i}"}

@@ -16,13 +16,13 @@ SIZE = 640, 480
 def make_split(
     seed: int, *, images: int = 24, classes: int = 3, objects: int = 4, rare: float = 1.0
 ) -> Any:
-    """Pictures named by content with up to `objects` objects each, of classes C1, C2, ...
+    """Images named by content with up to `objects` objects each, of classes C1, C2, ...
 
     Args:
         seed: Of all that is drawn.
-        images: Number of pictures.
+        images: Number of images.
         classes: Number of classes.
-        objects: Greatest number in a picture.
+        objects: Greatest number in an image.
         rare: How much rarer a class is than the one before it.
     """
     rng = np.random.default_rng(seed)
@@ -41,10 +41,10 @@ def make_split(
 def detect(
     split: Any, seed: int, *, missed: float = 0.15, jitter: float = 0.06, masks: bool = False
 ) -> list[dict[str, Any]]:
-    """COCO results of a detector that misses, misplaces and invents; scores differ in a picture.
+    """COCO results of a detector that misses, misplaces and invents; scores differ in an image.
 
     Args:
-        split: The truth.
+        split: The ground truth.
         seed: Of all that is drawn.
         missed: Share of the objects that it does not find.
         jitter: Standard deviation of a box's corner, in box sizes.

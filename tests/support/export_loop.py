@@ -51,7 +51,7 @@ def export_to_coco(
 
 
 def fetched_bytes(image: dict[str, Any]) -> bytes:
-    """The picture of a COCO image, as fetch has it."""
+    """The image of a COCO image, as fetch has it."""
     data = (fetch.IMAGES / str(image["file_name"])).read_bytes()
     assert f"{hashlib.sha256(data).hexdigest()}.jpg" == image["file_name"]
     return data

@@ -23,7 +23,7 @@ from rhymes.data_diff.image_labels import load_labels
 from rhymes.versions.data_version import find_data_version
 from stages import coco, fetch
 from tests.conftest import ROOT
-from tests.support.hostile_server import picture
+from tests.support.hostile_server import encode_image
 
 Labelled = tuple[str, tuple[float, float, float, float]]
 """A label, and its box as x, y, width, height."""
@@ -32,7 +32,7 @@ CLASSES = ("CAT", "DOG", "EMU")
 
 
 def objects_of(number: int) -> list[Labelled]:
-    """Two objects in a picture of 32 x 24 pixels: of the classes in turn, and always a cat."""
+    """Two objects in an image of 32 x 24 pixels: of the classes in turn, and always a cat."""
     return [(CLASSES[number % 3], (1, 2, 10, 10)), ("CAT", (number % 7 + 12, 3, 8, 9))]
 
 
@@ -55,10 +55,10 @@ class ExportProject:
         (self.root / "data/raw").mkdir(parents=True)
         self.pin({})
 
-    def add_pictures(self, *numbers: int) -> None:
-        """Add rows whose picture is a file `<number>.jpg` in the export."""
+    def add_images(self, *numbers: int) -> None:
+        """Add rows whose image is a file `<number>.jpg` in the export."""
         for number in numbers:
-            (self.root / f"data/raw/{number}.jpg").write_bytes(picture(number))
+            (self.root / f"data/raw/{number}.jpg").write_bytes(encode_image(number))
             self.rows[f"{number}.jpg"] = objects_of(number)
 
     def pin(self, pins: Mapping[str, str]) -> None:
@@ -124,7 +124,7 @@ def run(folder: Path, *command: str) -> str:
 def make_data_versions(folder: Path) -> Path:
     """A repository in which DVC ran this project's stages fetch and coco.
 
-    The tag v0 has no dvc.lock; v1 has 30 pictures; v2, which is checked out, has 10 more and pins
+    The tag v0 has no dvc.lock; v1 has 30 images; v2, which is checked out, has 10 more and pins
     the splits of v1. DVC keeps the export, as docs/bring-your-own-export.md has it.
     """
     project = ExportProject(folder, {})
@@ -145,7 +145,7 @@ def make_data_versions(folder: Path) -> Path:
     run(folder, "git", "commit", "-qm", "v0")
     run(folder, "git", "tag", "v0")
     for tag, numbers in (("v1", range(30)), ("v2", range(30, 40))):
-        project.add_pictures(*numbers)
+        project.add_images(*numbers)
         project.write()
         run(folder, "dvc", "add", "-q", "data/raw")
         run(folder, "dvc", "repro", "-q")

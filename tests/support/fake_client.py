@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from PIL import Image, ImageDraw
 
-from rhymes.client.client import Answer, ServedModel
+from rhymes.client.client import Answer, ModelDescription
 from rhymes.client.signature import ModelInput, ModelSignature
 from rhymes.detections.detections import Detections
 from rhymes.detections.masks import MaskCrop
@@ -24,20 +24,20 @@ NAMES = {1: 'crème, "brûlée"', 2: "it's 西瓜; =1+1", 3: "logic gate"}
 _ORIENTATION = 0x0112
 
 
-def encode_picture(
+def encode_image(
     *objects: tuple[int, tuple[int, int, int, int]],
     size: tuple[int, int] = (120, 80),
     round_: bool = False,
     encoding: str = "JPEG",
     orientation: int = 1,
 ) -> bytes:
-    """Encode a grey picture with objects: class id (colour) and x, y, width, height, upright."""
-    picture = Image.new("RGB", size, (128, 128, 128))
-    draw = ImageDraw.Draw(picture)
+    """Encode a grey image with objects: class id (colour) and x, y, width, height, upright."""
+    image = Image.new("RGB", size, (128, 128, 128))
+    draw = ImageDraw.Draw(image)
     for class_id, (x, y, w, h) in objects:
         shape = draw.ellipse if round_ else draw.rectangle
         shape((x, y, x + w - 1, y + h - 1), fill=COLORS[class_id])
-    stored = upright_to_stored(picture, orientation)
+    stored = upright_to_stored(image, orientation)
     exif = Image.Exif()
     exif[_ORIENTATION] = orientation
     file = io.BytesIO()
@@ -46,7 +46,7 @@ def encode_picture(
 
 
 def find_colors(image: UprightImage, *, masks: bool = True) -> Detections:
-    """Find the objects of `encode_picture`."""
+    """Find the objects of `encode_image`."""
     pixels = np.asarray(Image.open(io.BytesIO(image.data)), np.int32)
     found: list[tuple[int, tuple[int, ...], MaskCrop]] = []
     for class_id, color in COLORS.items():
@@ -82,7 +82,7 @@ class FakeClient:
         model: What is described.
 
     Args:
-        find: What is found in a picture; may raise.
+        find: What is found in an image; may raise.
         names: Of the classes.
         masks: Whether the model has masks.
     """
@@ -98,12 +98,12 @@ class FakeClient:
         self.describe_error: Exception | None = None
         taken = ModelInput("inputs", "encoded", 1, batch=True)
         signature = ModelSignature("serving_default", taken, masks)
-        self.model = ServedModel(
+        self.model = ModelDescription(
             "detector", 3, NAMES if names is None else names, None, signature, (), "abc"
         )
         self._find = find or (lambda image: find_colors(image, masks=masks))
 
-    def describe(self, version: int | None = None) -> ServedModel:
+    def describe(self, version: int | None = None) -> ModelDescription:
         if self.describe_error is not None:
             raise self.describe_error
         return self.model

@@ -1,4 +1,4 @@
-"""Pictures as cameras store them: turned, with a note of how."""
+"""Images as cameras store them: turned, with a note of how."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STORED = {
 }
 
 
-def upright_to_stored(picture: Image.Image, orientation: int) -> Image.Image:
-    """Turn an upright picture as a camera stores it under an EXIF orientation, 1 to 8."""
+def upright_to_stored(image: Image.Image, orientation: int) -> Image.Image:
+    """Turn an upright image as a camera stores it under an EXIF orientation, 1 to 8."""
     turn = _STORED.get(orientation)
-    return picture if turn is None else picture.transpose(turn)
+    return image if turn is None else image.transpose(turn)

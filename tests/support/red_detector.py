@@ -1,4 +1,4 @@
-"""A detector that needs no training: it finds what is pure red, green or blue in a picture.
+"""A detector that needs no training: it finds what is pure red, green or blue in an image.
 
 It is exported with the signatures and outputs of a trained one, so that tests of what is behind the
 export work on a real SavedModel, and know what it must find.
@@ -120,13 +120,13 @@ def save_red_detector(
     return folder
 
 
-def draw_picture(
+def draw_image(
     *objects: tuple[int, list[int]], size: tuple[int, int] = (160, 120), round_: bool = False
 ) -> Image.Image:
-    """A grey picture with objects: class id (colour) and [x, y, width, height]."""
-    picture = Image.fromarray(np.full((size[1], size[0], 3), 128, np.uint8))
-    draw = ImageDraw.Draw(picture)
+    """A grey image with objects: class id (colour) and [x, y, width, height]."""
+    image = Image.fromarray(np.full((size[1], size[0], 3), 128, np.uint8))
+    draw = ImageDraw.Draw(image)
     for class_id, (x, y, w, h) in objects:
         shape = draw.ellipse if round_ else draw.rectangle
         shape((x, y, x + w - 1, y + h - 1), fill=COLORS[class_id])
-    return picture
+    return image

@@ -81,10 +81,10 @@ def model_stub(channel: grpc.Channel) -> Any:
 
 
 @pytest.fixture(scope="session")
-def picture() -> bytes:
+def image() -> bytes:
     """A JPEG in which the red detector finds classes 1 and 2."""
-    from tests.support.red_detector import draw_picture
+    from tests.support.red_detector import draw_image
 
     encoded = io.BytesIO()
-    draw_picture((1, [10, 20, 40, 30]), (2, [80, 60, 50, 40])).save(encoded, "JPEG", quality=95)
+    draw_image((1, [10, 20, 40, 30]), (2, [80, 60, 50, 40])).save(encoded, "JPEG", quality=95)
     return encoded.getvalue()

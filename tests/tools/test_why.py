@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from tests.conftest import ROOT
 from tests.support.export_project import run
-from tests.support.hostile_server import picture
+from tests.support.hostile_server import encode_image
 from tools import why
 
 
@@ -60,7 +60,7 @@ def test_a_parameter_is_named_before_and_after_its_run(
     assert "  - parameter coco.seed: 1 -> 5\ncoco is up to date.\n" in past
 
 
-def test_added_pictures_are_named_through_the_chain(
+def test_added_images_are_named_through_the_chain(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = ask("coco", "--since", "v1", capsys=capsys)
@@ -74,10 +74,10 @@ def test_added_pictures_are_named_through_the_chain(
     ) in out
 
 
-def test_pictures_that_are_named_by_their_hash(
+def test_images_that_are_named_by_their_hash(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = hashlib.sha256(picture(3)).hexdigest()
+    name = hashlib.sha256(encode_image(3)).hexdigest()
     (copy / f"data/images/{name}.jpg").unlink()
     out = ask("fetch", capsys=capsys)
     assert (
@@ -157,7 +157,7 @@ def test_as_dvc_itself_says(copy: Path, capsys: pytest.CaptureFixture[str]) -> N
     change_params("coco", seed=2, test_fraction=0.2)
     (copy / "rhymes/export/table.py").write_text("# nothing\n")
     shutil.rmtree(copy / "data/images")
-    (copy / "data/raw/1.jpg").write_bytes(picture(99))
+    (copy / "data/raw/1.jpg").write_bytes(encode_image(99))
     status = json.loads(run(copy, "dvc", "status", "--json"))
     del status["data/raw.dvc"]
     out = ask(capsys=capsys)

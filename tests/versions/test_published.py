@@ -20,12 +20,12 @@ from tests.support.coco_factory import boxes_to_coco
 
 HOSTILE = 'Ä"<b>&\n'
 MEASURED = {"version": 2, "identity": "a" * 64, "test_sha256": "b" * 64}
-# All of a picture of 640 x 480: no background, then every pixel.
+# All of an image of 640 x 480: no background, then every pixel.
 WHOLE = "0PP\\9"
 
 
 def make_test_split(names: list[str] | None = None, images: int = 3) -> Any:
-    """Pictures named by content, without objects: what is published does not need them."""
+    """Images named by content, without objects: what is published does not need them."""
     split = boxes_to_coco([], names or ["C1", HOSTILE], images)
     for image in split["images"]:
         image["file_name"] = f"{9 - image['id']:064x}.jpg"
@@ -95,14 +95,14 @@ def test_images_and_classes_of_both_splits_alone_come_back() -> None:
     assert [(result["image_id"], result["category_id"]) for result in results] == [(1, 2)]
 
 
-def test_a_picture_that_stands_twice_has_its_detections_twice() -> None:
+def test_an_image_that_stands_twice_has_its_detections_twice() -> None:
     split = make_test_split()
     split["images"][1]["file_name"] = split["images"][2]["file_name"]
     results = published_to_results(make_published(), split)
     assert [result["image_id"] for result in results] == [1, 2, 2, 2, 3, 3, 3]
 
 
-def test_another_size_of_the_same_picture_is_an_error() -> None:
+def test_another_size_of_the_same_image_is_an_error() -> None:
     split = make_test_split()
     split["images"][0]["width"] = 100
     with pytest.raises(InputError, match="640 x 480 pixels, but 100 x 480 in the test split"):
@@ -156,7 +156,7 @@ def broken(value: dict[str, Any], *path: Any, to: Any) -> dict[str, Any]:
         ),
         pytest.param(
             ["images", 0, "detections", "C1"], [[1, 0, 0, 1, 1, "0ooooooooo1"]],
-            "its runs are not", id="mask past the picture",
+            "its runs are not", id="mask past the image",
         ),
     ],
 )  # fmt: skip

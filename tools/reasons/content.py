@@ -1,4 +1,4 @@
-"""Hashes of two moments -> what differs inside: files of a folder, lines of a text, pictures."""
+"""Hashes of two moments -> what differs inside: files of a folder, lines of a text, images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tools.reasons.pipeline import Pipeline, is_below
 
 _INDEX = "data/export/index.csv"
 _NAMED = 3
-_LONGEST_TEXT = 50_000_000
+_MAX_TEXT_LENGTH = 50_000_000
 _SHA256_DIGITS = 64
 _SHOWN_DIGITS = 12
 
@@ -95,14 +95,14 @@ class Contents:
 
     def _candidates(self, path: str, md5: str) -> Iterator[bytes]:
         for file in (object_path(self._cache, md5), self._root / path):
-            if file.is_file() and file.stat().st_size <= _LONGEST_TEXT:
+            if file.is_file() and file.stat().st_size <= _MAX_TEXT_LENGTH:
                 yield file.read_bytes()
         for commit in self._commits:
             if (data := load_blob(self._repo, commit, path)) is not None:
                 yield data
 
-    def picture_names(self, outs: Mapping[str, str]) -> Mapping[str, str]:
-        """SHA-256 of a picture -> its name in the export, then and now.
+    def image_names(self, outs: Mapping[str, str]) -> Mapping[str, str]:
+        """SHA-256 of an image -> its name in the export, then and now.
 
         Args:
             outs: Of the lock that names the index of then.
@@ -147,7 +147,7 @@ def compare_folders(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str,
 
 
 def name_files(files: Sequence[str], names: Mapping[str, str]) -> str:
-    """List the first files; of a picture named by its hash also its name in the export.
+    """List the first files; of an image named by its hash also its name in the export.
 
     Args:
         files: At least one.

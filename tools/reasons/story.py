@@ -164,8 +164,8 @@ class Story:
         old: Mapping[str, str],
         new: Mapping[str, str],
     ) -> str:
-        pictures = self._contents.picture_names(_outs(self._moments.old))
-        text = name_files(names, pictures)
+        images = self._contents.image_names(_outs(self._moments.old))
+        text = name_files(names, images)
         if kind == "changed" and len(names) == 1:
             path = (PurePosixPath(folder) / names[0]).as_posix()
             lines = self._lines(path, old[names[0]], new[names[0]])

@@ -23,7 +23,7 @@ from rhymes.wire.messages import (
     invalid,
 )
 
-_LONGEST_WAIT = 86_400.0
+_MAX_WAIT = 86_400.0
 # A context is used for all that gRPC tells of a call; its type has no annotations.
 _Answer = Callable[[Any, Any], bytes]
 
@@ -67,7 +67,7 @@ class Handlers:
     def _predict(self, request: Any, context: Any) -> bytes:
         start = time.monotonic()
         timeout: float | None = context.time_remaining()
-        if timeout is not None and timeout > _LONGEST_WAIT:
+        if timeout is not None and timeout > _MAX_WAIT:
             timeout = None  # gRPC counts centuries where there is no deadline; locks cannot
         response, ran = self._service.predict(request, "GRPC", timeout, context.is_active)
         answer = _bytes(response)

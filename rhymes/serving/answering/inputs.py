@@ -12,7 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from rhymes.serving.answering.limits import Limits, check_pictures
+from rhymes.serving.answering.limits import Limits, check_images
 from rhymes.wire.codec import dtype_to_name, tensor_to_array
 from rhymes.wire.dtypes import dtype_to_number
 from rhymes.wire.messages import invalid
@@ -89,7 +89,7 @@ def filter_to_outputs(signature: Any, output_filter: Sequence[str]) -> list[str]
 
 
 def check_arrays(signature: Any, arrays: Mapping[str, NDArray[Any]], limits: Limits) -> None:
-    """Compare arrays with a signature's dtypes and shapes, and pictures with the limits.
+    """Compare arrays with a signature's dtypes and shapes, and images with the limits.
 
     Raises:
         WireError: INVALID_ARGUMENT. An index counts the inputs in the order of their tensors'
@@ -111,7 +111,7 @@ def check_arrays(signature: Any, arrays: Mapping[str, NDArray[Any]], limits: Lim
                 f"but [{_list(array.shape)}] is provided for input {alias}"
             )
     for alias in ordered:
-        check_pictures(alias, arrays[alias], limits)
+        check_images(alias, arrays[alias], limits)
 
 
 def _fits(wanted: Any, shape: tuple[int, ...]) -> bool:

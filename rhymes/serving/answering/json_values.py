@@ -14,7 +14,7 @@ from rhymes.wire.codec import dtype_to_name
 from rhymes.wire.dtypes import DTYPES, STRING
 from rhymes.wire.messages import WireError, invalid
 
-_LONGEST = 200
+_MAX_LENGTH = 200
 _MAX_RANK = 64
 _INTEGERS = {"i", "u"}
 _KINDS = {"dict": "Object", "list": "Array", "str": "String"}
@@ -31,7 +31,7 @@ def describe(value: object) -> str:
         text = orjson.dumps(value, default=repr).decode("utf-8")
     except TypeError:  # nested deeper than it writes, though not than it reads
         text = "[[..."
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
 
 
 def value_to_array(value: Any, number: int) -> NDArray[Any]:

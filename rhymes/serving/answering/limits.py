@@ -1,4 +1,4 @@
-"""What a request may cost: pictures are measured by their headers before the runtime decodes them.
+"""What a request may cost: images are measured by their headers before the runtime decodes them.
 
 TensorFlow's decoders take whatever memory a header promises, so that a few bytes can end a server.
 """
@@ -26,8 +26,8 @@ class Limits:
     """The most that a request may hold.
 
     Attributes:
-        image_bytes: of an encoded picture.
-        image_pixels: of a picture, encoded or not.
+        image_bytes: of an encoded image.
+        image_pixels: of an image, encoded or not.
         tensor_bytes: of a tensor in memory whose message holds fewer values than its shape says.
     """
 
@@ -36,10 +36,10 @@ class Limits:
     tensor_bytes: int = 1 << 27
 
 
-def check_pictures(alias: str, array: NDArray[Any], limits: Limits) -> None:
-    """Refuse pictures over the limits, in any of the forms that a detector takes.
+def check_images(alias: str, array: NDArray[Any], limits: Limits) -> None:
+    """Refuse images over the limits, in any of the forms that a detector takes.
 
-    Encoded pictures and tf.Examples with an `image/encoded` are found by their content, whatever
+    Encoded images and tf.Examples with an `image/encoded` are found by their content, whatever
     the signature calls its input; pixels are uint8 tensors [..., height, width, channels].
 
     Raises:
@@ -60,7 +60,7 @@ def _check_example(where: str, data: bytes, limits: Limits) -> None:
     try:
         features = Example.FromString(data).features.feature
     except DecodeError:
-        # TensorFlow reads more leniently, so it might yet find the picture that is hidden here.
+        # TensorFlow reads more leniently, so it might yet find the image that is hidden here.
         raise invalid(f"{where} names {_ENCODED}, but is not a tf.Example") from None
     if _ENCODED in features:
         for value in features[_ENCODED].bytes_list.value:

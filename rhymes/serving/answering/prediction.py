@@ -32,7 +32,7 @@ DEFAULT_SIGNATURE = "serving_default"
 
 
 @dataclass(frozen=True)
-class Ran:
+class ModelRun:
     """What answered.
 
     Attributes:
@@ -55,7 +55,7 @@ def predict(
     *,
     limits: Limits | None = None,
     as_content: bool = True,
-) -> tuple[Any, Ran]:
+) -> tuple[Any, ModelRun]:
     """Answer a PredictRequest.
 
     Args:
@@ -81,7 +81,7 @@ def predict(
         response.model_spec.name = request.model_spec.name
         response.model_spec.signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
         response.model_spec.version.value = held.version
-        return response, Ran(held.name, held.version, held.identity, seconds)
+        return response, ModelRun(held.name, held.version, held.identity, seconds)
 
 
 def run_request(

@@ -38,7 +38,7 @@ _GET = re.compile(
     r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?(/metadata)?", re.I
 )
 _VERSION_LIMIT = 2**63
-_LONGEST_VERSION = 100
+_MAX_VERSION_LENGTH = 100
 
 _CODES = {
     grpc.StatusCode.CANCELLED: 499,
@@ -195,7 +195,7 @@ def _to_spec(name: str, version: str | None, label: str | None) -> Any:
     spec = ModelSpec(name=unquote(name))
     if version:
         # Python refuses to read thousands of digits.
-        number = int(version) if len(version) < _LONGEST_VERSION else _VERSION_LIMIT
+        number = int(version) if len(version) < _MAX_VERSION_LENGTH else _VERSION_LIMIT
         if number >= _VERSION_LIMIT:
             raise invalid(f"Failed to convert version: {version} to numeric.")
         spec.version.value = number

@@ -15,7 +15,7 @@ from rhymes.serving.answering.admission import Gate
 from rhymes.serving.answering.interfaces import Models
 from rhymes.serving.answering.limits import Limits
 from rhymes.serving.answering.metrics import Metrics
-from rhymes.serving.answering.prediction import Ran, predict
+from rhymes.serving.answering.prediction import ModelRun, predict
 from rhymes.wire.messages import WireError
 
 _LOG = logging.getLogger("rhymes.serving")
@@ -51,7 +51,7 @@ class Service:
 
     def predict(
         self, request: Any, entrypoint: str, timeout: float | None, wanted: Callable[[], bool]
-    ) -> tuple[Any, Ran]:
+    ) -> tuple[Any, ModelRun]:
         """Answer a PredictRequest once there is a place for it.
 
         Args:

@@ -11,7 +11,7 @@ import grpc
 
 from rhymes.serving.models.handles import Servable
 from rhymes.serving.models.served_version import Failure
-from rhymes.serving.models.version_folder import Whole
+from rhymes.serving.models.version_folder import CompleteFolder
 from rhymes.wire.messages import WireError
 
 _LOGGER = logging.getLogger("rhymes.serving")
@@ -57,7 +57,9 @@ class LoadPolicy:
             _LOGGER.exception("Loading servable: %s failed", shown)
             raise WireError(grpc.StatusCode.INTERNAL, repr(error)) from error
 
-    def to_failure(self, error: WireError, whole: Whole, before: Failure | None) -> Failure:
+    def to_failure(
+        self, error: WireError, whole: CompleteFolder, before: Failure | None
+    ) -> Failure:
         """Note a load that failed, after another one perhaps, and when to try again."""
         is_again = before is not None and before.fingerprint == whole.fingerprint
         attempts = before.attempts + 1 if before is not None and is_again else 1

@@ -20,7 +20,7 @@ import grpc
 from rhymes.serving.models.handles import Acquired, Servable
 from rhymes.serving.models.loading import LoadPolicy
 from rhymes.serving.models.model_config import ModelConfig, check_transition
-from rhymes.serving.models.served_model import ServedModel, Workshop
+from rhymes.serving.models.served_model import ServedModel, SharedLoaders
 from rhymes.wire.messages import WireError
 
 
@@ -167,7 +167,7 @@ class ModelManager:
         self._poller = Poller(self.poll_once, poll_seconds, lambda: not self._is_pending())
         self._loader = ThreadPoolExecutor(1, "serving-load")
         self._closer = ThreadPoolExecutor(1, "serving-unload")
-        self._workshop = Workshop(self._changed, self._loader, self._closer, self._announce)
+        self._workshop = SharedLoaders(self._changed, self._loader, self._closer, self._announce)
         self._callbacks: tuple[Callable[[], None], ...] = ()
         self._models: dict[str, ServedModel] = {}
 

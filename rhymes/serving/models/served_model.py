@@ -18,8 +18,8 @@ from rhymes.serving.models.handles import Acquired, Handle, Servable
 from rhymes.serving.models.loading import LoadPolicy, error_to_text
 from rhymes.serving.models.model_config import ModelConfig
 from rhymes.serving.models.served_version import ServedVersion
-from rhymes.serving.models.version_folder import FolderWatch, NotWhole, Whole
-from rhymes.serving.models.versions import BasePathWatch, Sighting
+from rhymes.serving.models.version_folder import CompleteFolder, FolderWatch, IncompleteFolder
+from rhymes.serving.models.versions import BasePathWatch, FolderState
 from rhymes.wire.messages import WireError
 
 ENDED_LIMIT = 20
@@ -29,7 +29,7 @@ _LOGGER = logging.getLogger("rhymes.serving")
 
 
 @dataclass(frozen=True)
-class Workshop:
+class SharedLoaders:
     """What all models share.
 
     Attributes:
@@ -57,7 +57,7 @@ class ServedModel:
         config: what to serve; None once it is removed.
     """
 
-    def __init__(self, config: ModelConfig, policy: LoadPolicy, workshop: Workshop) -> None:
+    def __init__(self, config: ModelConfig, policy: LoadPolicy, workshop: SharedLoaders) -> None:
         self.config: ModelConfig | None = config
         self._name = config.name
         self._policy = policy
@@ -131,7 +131,7 @@ class ServedModel:
             self._workshop.changed.notify_all()
         self._retire(retired)
 
-    def _take(self, found: dict[int, Sighting]) -> None:
+    def _take(self, found: dict[int, FolderState]) -> None:
         """Note what a poll found, and start loads."""
         for number in found.keys() - self._versions.keys():
             self._versions[number] = ServedVersion(number)
@@ -148,7 +148,7 @@ class ServedModel:
         whole = version.folder
         loaded: Servable | WireError | None = None
         is_same = False
-        if isinstance(whole, Whole):
+        if isinstance(whole, CompleteFolder):
             try:
                 loaded = self._policy.load_version(watch.folder, self._shown(version))
             except WireError as error:
@@ -157,17 +157,21 @@ class ServedModel:
         with self._workshop.changed:
             version.is_loading = False
             retired = []
-            if isinstance(whole, Whole) and loaded is not None:
+            if isinstance(whole, CompleteFolder) and loaded is not None:
                 retired = self._settle(version, whole, loaded, is_same)
             if not is_same and version.folder is not None:
-                version.folder = NotWhole()  # until the next poll looks again
+                version.folder = IncompleteFolder()  # until the next poll looks again
             retired += self._retire_unwanted()
             self._forget()
         self._retire(retired)
         self._changed()
 
     def _settle(
-        self, version: ServedVersion, whole: Whole, loaded: Servable | WireError, is_same: bool
+        self,
+        version: ServedVersion,
+        whole: CompleteFolder,
+        loaded: Servable | WireError,
+        is_same: bool,
     ) -> list[Handle]:
         """Take over what a load came to; return the handles to retire."""
         if isinstance(loaded, WireError):

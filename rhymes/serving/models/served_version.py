@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rhymes.serving.models.handles import Handle
-from rhymes.serving.models.version_folder import Fingerprint, NotWhole, Whole
+from rhymes.serving.models.version_folder import CompleteFolder, Fingerprint, IncompleteFolder
 from rhymes.wire.messages import ModelVersionStatus, WireError
 
 State = ModelVersionStatus.State
@@ -44,7 +44,7 @@ class ServedVersion:
     """
 
     number: int
-    folder: Whole | NotWhole | None = None
+    folder: CompleteFolder | IncompleteFolder | None = None
     handle: Handle | None = None
     is_loading: bool = False
     closing: int = 0
@@ -53,7 +53,7 @@ class ServedVersion:
 
     def needs_load(self, now: float) -> bool:
         """Tell whether the folder holds what should be loaded now."""
-        if not isinstance(self.folder, Whole) or self.is_loading:
+        if not isinstance(self.folder, CompleteFolder) or self.is_loading:
             return False
         if self._serves(self.folder):
             return False
@@ -62,13 +62,13 @@ class ServedVersion:
             return True
         return failure.retry_at is not None and now >= failure.retry_at
 
-    def wants(self, whole: Whole) -> bool:
+    def wants(self, whole: CompleteFolder) -> bool:
         """Tell whether the last poll still found the bytes that were found whole."""
-        return isinstance(self.folder, Whole) and self.folder.identity == whole.identity
+        return isinstance(self.folder, CompleteFolder) and self.folder.identity == whole.identity
 
     def error(self) -> WireError | None:
         """Say what keeps the folder as it is from being served."""
-        if isinstance(self.folder, NotWhole):
+        if isinstance(self.folder, IncompleteFolder):
             return self.folder.error
         failure = self.failure
         if failure is None or self.folder is None:
@@ -101,7 +101,7 @@ class ServedVersion:
             status.status.SetInParent()
         return status
 
-    def _serves(self, folder: Whole) -> bool:
+    def _serves(self, folder: CompleteFolder) -> bool:
         return self.handle is not None and self.handle.acquired.identity == folder.identity
 
     def _state(self) -> int:

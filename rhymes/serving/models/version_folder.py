@@ -51,7 +51,7 @@ Fingerprint = tuple[FileStamp, ...]
 
 
 @dataclass(frozen=True)
-class Whole:
+class CompleteFolder:
     """A folder that may be loaded.
 
     Attributes:
@@ -64,7 +64,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class NotWhole:
+class IncompleteFolder:
     """A folder that may not be loaded.
 
     Attributes:
@@ -89,28 +89,34 @@ class FolderWatch:
         self._still = 0
         self._checked: tuple[Fingerprint, str | InputError] | None = None
 
-    def poll(self) -> Whole | NotWhole:
+    def poll(self) -> CompleteFolder | IncompleteFolder:
         """Look at the folder; a call is one of the polls that it must stand still for."""
         try:
             fingerprint = folder_to_fingerprint(self.folder)
         except OSError as error:
             reason = f"{self.folder} could not be read: {error}"
             is_still = self._count_still(reason)
-            return NotWhole(WireError(grpc.StatusCode.UNAVAILABLE, reason) if is_still else None)
+            return IncompleteFolder(
+                WireError(grpc.StatusCode.UNAVAILABLE, reason) if is_still else None
+            )
         is_still = self._count_still(fingerprint)
         names = {stamp.path for stamp in fingerprint}
         if _SAVED_MODEL not in names:
-            return NotWhole(no_saved_model(self.folder) if is_still else None)
+            return IncompleteFolder(no_saved_model(self.folder) if is_still else None)
         if MANIFEST_FILE.as_posix() not in names:
-            return Whole(_stamps_to_identity(fingerprint), fingerprint) if is_still else NotWhole()
+            return (
+                CompleteFolder(_stamps_to_identity(fingerprint), fingerprint)
+                if is_still
+                else IncompleteFolder()
+            )
         found = self._check(fingerprint)
         if isinstance(found, str):
-            return Whole(found, fingerprint)
+            return CompleteFolder(found, fingerprint)
         if not is_still:
-            return NotWhole()
-        return NotWhole(WireError(grpc.StatusCode.DATA_LOSS, str(found)))
+            return IncompleteFolder()
+        return IncompleteFolder(WireError(grpc.StatusCode.DATA_LOSS, str(found)))
 
-    def holds(self, whole: Whole) -> bool:
+    def holds(self, whole: CompleteFolder) -> bool:
         """Tell whether the folder still is what was found whole, bytes for bytes."""
         try:
             fingerprint = folder_to_fingerprint(self.folder)

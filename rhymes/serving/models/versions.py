@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rhymes.serving.models.model_config import All, Latest, ModelConfig, Policy, Specific
-from rhymes.serving.models.version_folder import FolderWatch, NotWhole, Whole
+from rhymes.serving.models.version_folder import CompleteFolder, FolderWatch, IncompleteFolder
 from rhymes.versions.model_folder import name_to_version
 
 _LOGGER = logging.getLogger("rhymes.serving")
@@ -31,7 +31,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Sighting:
+class FolderState:
     """A version's folder as a poll found it.
 
     Attributes:
@@ -40,7 +40,7 @@ class Sighting:
     """
 
     watch: FolderWatch
-    found: Whole | NotWhole
+    found: CompleteFolder | IncompleteFolder
 
 
 class BasePathWatch:
@@ -54,7 +54,7 @@ class BasePathWatch:
         self.troubles: tuple[str, ...] = ()
         self._watches: dict[int, FolderWatch] = {}
 
-    def poll(self, config: ModelConfig) -> dict[int, Sighting] | None:
+    def poll(self, config: ModelConfig) -> dict[int, FolderState] | None:
         """Look at the versions that should be served; None where the base path is not readable."""
         try:
             listing = list_versions(config.base_path)
@@ -64,7 +64,7 @@ class BasePathWatch:
         chosen = choose_versions(listing.folders, config.policy)
         self._note(*listing.warnings, *list_missing(config, listing))
         self._watches = {number: self._watch(number, folder) for number, folder in chosen.items()}
-        return {number: Sighting(watch, watch.poll()) for number, watch in self._watches.items()}
+        return {number: FolderState(watch, watch.poll()) for number, watch in self._watches.items()}
 
     def _watch(self, number: int, folder: Path) -> FolderWatch:
         watch = self._watches.get(number)

@@ -127,11 +127,11 @@ class ServerOptions:
         metadata=_help("share of the GPU's memory that is taken, up to 1; 0 takes what is needed"),
     )
     max_image_bytes: int = field(
-        default=Limits.image_bytes, metadata=_help("most bytes of an encoded picture", own=True)
+        default=Limits.image_bytes, metadata=_help("most bytes of an encoded image", own=True)
     )
     max_image_pixels: int = field(
         default=Limits.image_pixels,
-        metadata=_help("most pixels of a picture, by its header", own=True),
+        metadata=_help("most pixels of an image, by its header", own=True),
     )
     max_message_bytes: int = field(
         default=Limits.tensor_bytes, metadata=_help("most bytes of a request", own=True)

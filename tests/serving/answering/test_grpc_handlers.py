@@ -75,7 +75,7 @@ def serving(behaviour: Callable[[], None] = lambda: None, workers: int = 2) -> I
 def request(model: str = "detector") -> Any:
     made = messages.PredictRequest()
     made.model_spec.name = model
-    made.inputs["inputs"].CopyFrom(array_to_tensor([b"picture"]))
+    made.inputs["inputs"].CopyFrom(array_to_tensor([b"image"]))
     return made
 
 

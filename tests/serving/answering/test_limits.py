@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rhymes.serving.answering.limits import Limits, check_pictures
+from rhymes.serving.answering.limits import Limits, check_images
 from rhymes.wire.messages import Example, WireError
 from tests.support.hostile_server import png_bomb
 
@@ -43,17 +43,17 @@ LENIENT = example(encode((101, 100)), name="image/encoded") + example(b"", name=
 @pytest.mark.parametrize(
     "array",
     [
-        pytest.param(strings(GOOD, encode((100, 100), "PNG")), id="pictures at the limit"),
+        pytest.param(strings(GOOD, encode((100, 100), "PNG")), id="images at the limit"),
         pytest.param(strings(example(GOOD)), id="an Example"),
         pytest.param(strings(b"", b"hello", GOOD[:20]), id="what the model itself will refuse"),
-        pytest.param(strings(bytes(9_000)), id="many bytes that are no picture"),
+        pytest.param(strings(bytes(9_000)), id="many bytes that are no image"),
         pytest.param(np.zeros((9, 100, 100, 3), np.uint8), id="pixels at the limit"),
-        pytest.param(np.zeros((200, 200), np.uint8), id="numbers that are no picture"),
+        pytest.param(np.zeros((200, 200), np.uint8), id="numbers that are no image"),
         pytest.param(np.zeros((1, 200, 200, 3), np.float32), id="other numbers"),
     ],
 )
 def test_within_limits(array: np.ndarray[Any, Any]) -> None:
-    check_pictures("inputs", array, LIMITS)
+    check_images("inputs", array, LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_within_limits(array: np.ndarray[Any, Any]) -> None:
 def test_beyond_limits(array: np.ndarray[Any, Any], text: str) -> None:
     limits = Limits(5_000_000, 10_000) if "frames" in text else LIMITS
     with pytest.raises(WireError) as refused:
-        check_pictures("inputs", array, limits)
+        check_images("inputs", array, limits)
     assert refused.value.code is grpc.StatusCode.INVALID_ARGUMENT
     assert text in refused.value.message
 
@@ -109,4 +109,4 @@ def test_jpeg_of_endless_scans_is_refused() -> None:
     data = encode((20, 20), progressive=True)
     last = data.rindex(b"\xff\xda")
     with pytest.raises(WireError, match=r"\d+ scans, more than the 100 allowed"):
-        check_pictures("inputs", strings(data[:last] + data[last:-2] * 100 + data[-2:]), LIMITS)
+        check_images("inputs", strings(data[:last] + data[last:-2] * 100 + data[-2:]), LIMITS)

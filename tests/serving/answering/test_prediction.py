@@ -32,7 +32,7 @@ def make_request(
     request = messages.PredictRequest(output_filter=output_filter)
     request.model_spec.name = "detector"
     request.model_spec.signature_name = signature
-    for name, value in ({"inputs": [b"picture"]} if inputs is None else inputs).items():
+    for name, value in ({"inputs": [b"image"]} if inputs is None else inputs).items():
         tensor = value if hasattr(value, "tensor_shape") else array_to_tensor(value)
         request.inputs[name].CopyFrom(tensor)
     return request

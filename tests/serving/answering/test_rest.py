@@ -27,7 +27,7 @@ from tests.support.hostile_server import png_bomb
 
 SECONDS = 20.0
 PREDICT = "/v1/models/detector:predict"
-BODY = {"instances": [{"b64": base64.b64encode(b"picture").decode()}]}
+BODY = {"instances": [{"b64": base64.b64encode(b"image").decode()}]}
 
 
 class Rest:
@@ -84,7 +84,7 @@ def test_predict(running: Rest, path: str) -> None:
     assert answer.json() == {"predictions": [[1.0, 1.0]]}
     signature, inputs, outputs, timeout = running.servable.asked[-1]
     assert (signature, outputs) == ("serving_default", ["found"])
-    assert inputs["inputs"].tolist() == [b"picture"]
+    assert inputs["inputs"].tolist() == [b"image"]
     assert timeout is not None
     assert 0 < timeout < SECONDS
 

@@ -13,8 +13,8 @@ from rhymes.serving.answering.rest_json import body_to_document, document_to_arr
 from rhymes.wire.messages import WireError
 from tests.serving.fake_models import make_signature
 
-PICTURE = bytes(range(256))
-B64 = {"b64": base64.b64encode(PICTURE).decode()}
+IMAGE = bytes(range(256))
+B64 = {"b64": base64.b64encode(IMAGE).decode()}
 INPUTS = {
     name: make_signature({"x": (dtype, None)}).inputs
     for name, dtype in (
@@ -36,12 +36,12 @@ def read(document: object, inputs: Any) -> tuple[dict[str, Any], bool]:
 @pytest.mark.parametrize(
     ("kind", "document", "expected"),
     [
-        pytest.param("string", {"instances": [B64, B64]}, [PICTURE, PICTURE], id="rows of b64"),
-        pytest.param("string", {"instances": [{"x": B64}]}, [PICTURE], id="named b64"),
+        pytest.param("string", {"instances": [B64, B64]}, [IMAGE, IMAGE], id="rows of b64"),
+        pytest.param("string", {"instances": [{"x": B64}]}, [IMAGE], id="named b64"),
         pytest.param("string", {"instances": ["ä"]}, ["ä".encode()], id="text"),
-        pytest.param("string", {"inputs": [B64]}, [PICTURE], id="column of b64"),
-        pytest.param("string", {"inputs": B64}, PICTURE, id="scalar b64"),
-        pytest.param("string", {"inputs": {"x": [B64]}}, [PICTURE], id="named column"),
+        pytest.param("string", {"inputs": [B64]}, [IMAGE], id="column of b64"),
+        pytest.param("string", {"inputs": B64}, IMAGE, id="scalar b64"),
+        pytest.param("string", {"inputs": {"x": [B64]}}, [IMAGE], id="named column"),
         pytest.param("string", {"instances": [["a", "b"]]}, [[b"a", b"b"]], id="two a row"),
         pytest.param("uint8", {"instances": [[[1, 255]]]}, [[[1, 255]]], id="pixels"),
         pytest.param("uint8", {"inputs": [[]]}, [[]], id="empty"),
@@ -71,16 +71,16 @@ def test_rows_of_several_inputs() -> None:
 @pytest.mark.parametrize(
     "encoded",
     [
-        pytest.param(base64.encodebytes(PICTURE).decode(), id="line ends"),
+        pytest.param(base64.encodebytes(IMAGE).decode(), id="line ends"),
         pytest.param(B64["b64"].rstrip("="), id="no padding"),
     ],
 )
 def test_base64_of_other_encoders(encoded: str) -> None:
     arrays, _ = read({"instances": [{"b64": encoded}]}, INPUTS["string"])
-    assert arrays["x"].tolist() == [PICTURE]
+    assert arrays["x"].tolist() == [IMAGE]
 
 
-URL_SAFE = base64.urlsafe_b64encode(PICTURE).decode()
+URL_SAFE = base64.urlsafe_b64encode(IMAGE).decode()
 FAILED = "Failed to process element: {} of 'instances' list. Error: INVALID_ARGUMENT: "
 
 

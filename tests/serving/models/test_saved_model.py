@@ -71,14 +71,14 @@ def weighty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def encode(*objects: tuple[int, list[int]]) -> bytes:
-    from tests.support.red_detector import draw_picture
+    from tests.support.red_detector import draw_image
 
     file = io.BytesIO()
-    draw_picture(*objects).save(file, "PNG")
+    draw_image(*objects).save(file, "PNG")
     return file.getvalue()
 
 
-def pictures(*encoded: bytes) -> dict[str, np.ndarray[Any, Any]]:
+def images(*encoded: bytes) -> dict[str, np.ndarray[Any, Any]]:
     return {"inputs": np.array(encoded, object)}
 
 
@@ -88,7 +88,7 @@ def test_it_answers_as_the_saved_model_does(red_folder: Path, red: Any) -> None:
     data = [encode((1, [10, 20, 30, 40])), encode((2, [0, 0, 50, 60]), (3, [80, 70, 20, 20]))]
     model = tf.saved_model.load(str(red_folder))
     expected = model.signatures["serving_default"](inputs=tf.constant(data))
-    found = red.run("serving_default", pictures(*data), OUTPUTS, 30.0)
+    found = red.run("serving_default", images(*data), OUTPUTS, 30.0)
     assert list(found) == OUTPUTS
     for name in OUTPUTS:
         np.testing.assert_array_equal(found[name], expected[name].numpy())
@@ -125,17 +125,17 @@ def test_a_signature_without_inputs(red: Any) -> None:
     [
         pytest.param(
             "serving_default",
-            pictures(b"not a picture"),
+            images(b"not an image"),
             r"Unknown image file format\. One of JPEG, PNG, GIF, BMP.* required\.\n\t \[\[\{\{",
             id="not an image",
         ),
         pytest.param(
             "serving_default",
-            pictures(encode((1, [0, 0, 9, 9]))[:100]),
+            images(encode((1, [0, 0, 9, 9]))[:100]),
             "Invalid PNG",
             id="truncated",
         ),
-        pytest.param("tf_example", pictures(b"x"), "Could not parse example input", id="example"),
+        pytest.param("tf_example", images(b"x"), "Could not parse example input", id="example"),
         pytest.param(
             "image_tensor",
             {"inputs": np.zeros((1, 5, 5, 4), np.uint8)},
@@ -172,7 +172,7 @@ def test_threads_share_it(red: Any) -> None:
     boxes = [[(1, [5 * number, 10, 20, 30])] for number in range(16)]
     with ThreadPoolExecutor(8) as pool:
         runs = pool.map(
-            lambda one: red.run("serving_default", pictures(encode(*one)), OUTPUTS, 60.0), boxes
+            lambda one: red.run("serving_default", images(encode(*one)), OUTPUTS, 60.0), boxes
         )
         lefts = [round(float(found["detection_boxes"][0, 0, 1]) * 160) for found in runs]
     assert lefts == [5 * number for number in range(16)]
@@ -267,7 +267,7 @@ def test_requests_run_while_models_are_swapped(red_folder: Path, tmp_path: Path)
     save_manifest(base / "1")
     manager.start([make_config(base)], TIMEOUT)
     assert manager.wait_idle(TIMEOUT)
-    data, stop = pictures(encode((1, [10, 20, 30, 40]))), threading.Event()
+    data, stop = images(encode((1, [10, 20, 30, 40]))), threading.Event()
     versions: list[int] = []
 
     def ask() -> None:

@@ -7,14 +7,14 @@ import pytest
 
 from rhymes.serving.models.handles import Acquired, Handle
 from rhymes.serving.models.served_version import Failure, ServedVersion
-from rhymes.serving.models.version_folder import FileStamp, NotWhole, Whole
+from rhymes.serving.models.version_folder import CompleteFolder, FileStamp, IncompleteFolder
 from rhymes.wire.messages import ModelVersionStatus, WireError
 from tests.support.version_folders import FakeServable
 
 NOW = 100.0
 STAMPS = (FileStamp("saved_model.pb", 1, 2, 3, 4),)
 OTHER_STAMPS = (FileStamp("saved_model.pb", 1, 2, 3, 5),)
-WHOLE = Whole("id", STAMPS)
+WHOLE = CompleteFolder("id", STAMPS)
 HANDLE = Handle(Acquired(FakeServable(""), "m", 1, "id"), lambda handle: None)
 ERROR = WireError(grpc.StatusCode.DATA_LOSS, "damaged")
 FAILURE = Failure(ERROR, STAMPS, 1, NOW + 60)
@@ -27,27 +27,32 @@ def make(**known: Any) -> ServedVersion:
 @pytest.mark.parametrize(
     ("version", "state", "error"),
     [
-        pytest.param(make(folder=NotWhole()), "START", None, id="a copy under way"),
+        pytest.param(make(folder=IncompleteFolder()), "START", None, id="a copy under way"),
         pytest.param(make(folder=WHOLE), "START", None, id="not begun"),
-        pytest.param(make(folder=NotWhole(ERROR)), "END", ERROR, id="a broken folder"),
+        pytest.param(make(folder=IncompleteFolder(ERROR)), "END", ERROR, id="a broken folder"),
         pytest.param(make(folder=WHOLE, is_loading=True), "LOADING", None, id="loading"),
         pytest.param(
             make(folder=WHOLE, is_loading=True, failure=FAILURE), "LOADING", None, id="retrying"
         ),
         pytest.param(make(folder=WHOLE, handle=HANDLE), "AVAILABLE", None, id="served"),
         pytest.param(make(handle=HANDLE), "AVAILABLE", None, id="served without a folder"),
-        pytest.param(make(folder=NotWhole(), handle=HANDLE), "AVAILABLE", None, id="refilled"),
         pytest.param(
-            make(folder=NotWhole(ERROR), handle=HANDLE), "AVAILABLE", ERROR, id="refilled wrongly"
+            make(folder=IncompleteFolder(), handle=HANDLE), "AVAILABLE", None, id="refilled"
         ),
         pytest.param(
-            make(folder=Whole("other", STAMPS), handle=HANDLE, failure=FAILURE),
+            make(folder=IncompleteFolder(ERROR), handle=HANDLE),
+            "AVAILABLE",
+            ERROR,
+            id="refilled wrongly",
+        ),
+        pytest.param(
+            make(folder=CompleteFolder("other", STAMPS), handle=HANDLE, failure=FAILURE),
             "AVAILABLE",
             ERROR,
             id="other bytes failed",
         ),
         pytest.param(
-            make(folder=Whole("other", OTHER_STAMPS), handle=HANDLE, failure=FAILURE),
+            make(folder=CompleteFolder("other", OTHER_STAMPS), handle=HANDLE, failure=FAILURE),
             "AVAILABLE",
             None,
             id="other bytes failed and were replaced",
@@ -63,7 +68,7 @@ def make(**known: Any) -> ServedVersion:
         pytest.param(make(folder=WHOLE, failure=FAILURE), "END", ERROR, id="failed"),
         pytest.param(make(failure=FAILURE), "END", ERROR, id="failed and gone"),
         pytest.param(
-            make(folder=Whole("id", OTHER_STAMPS), failure=FAILURE),
+            make(folder=CompleteFolder("id", OTHER_STAMPS), failure=FAILURE),
             "START",
             None,
             id="failed and replaced",
@@ -84,15 +89,20 @@ def test_states(version: ServedVersion, state: str, error: WireError | None) -> 
     ("version", "now", "is_due"),
     [
         pytest.param(make(), NOW, False, id="no folder"),
-        pytest.param(make(folder=NotWhole()), NOW, False, id="not whole"),
+        pytest.param(make(folder=IncompleteFolder()), NOW, False, id="not whole"),
         pytest.param(make(folder=WHOLE), NOW, True, id="whole"),
         pytest.param(make(folder=WHOLE, is_loading=True), NOW, False, id="loading"),
         pytest.param(make(folder=WHOLE, handle=HANDLE), NOW, False, id="served"),
-        pytest.param(make(folder=Whole("x", STAMPS), handle=HANDLE), NOW, True, id="other bytes"),
+        pytest.param(
+            make(folder=CompleteFolder("x", STAMPS), handle=HANDLE), NOW, True, id="other bytes"
+        ),
         pytest.param(make(folder=WHOLE, failure=FAILURE), NOW + 59, False, id="too early"),
         pytest.param(make(folder=WHOLE, failure=FAILURE), NOW + 60, True, id="again"),
         pytest.param(
-            make(folder=Whole("id", OTHER_STAMPS), failure=FAILURE), NOW, True, id="touched"
+            make(folder=CompleteFolder("id", OTHER_STAMPS), failure=FAILURE),
+            NOW,
+            True,
+            id="touched",
         ),
         pytest.param(
             make(folder=WHOLE, failure=Failure(ERROR, STAMPS, 6, None)), 1e9, False, id="given up"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rhymes.serving.models.model_config import All, Latest, Specific
-from rhymes.serving.models.version_folder import Whole
+from rhymes.serving.models.version_folder import CompleteFolder
 from rhymes.serving.models.versions import BasePathWatch, choose_versions, list_versions
 from tests.support.version_folders import make_config, save_version
 
@@ -81,7 +81,7 @@ def test_trouble_is_logged_when_it_is_new(tmp_path: Path, caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING, "rhymes.serving"):
         found = watch.poll(config)
         assert found is not None
-        assert isinstance(found[2].found, Whole)
+        assert isinstance(found[2].found, CompleteFolder)
         (tmp_path / "2").rename(tmp_path / "away")
         watch.poll(config)
     assert [record.message[:9] for record in caplog.records] == ["Version 2", "No versio"]

@@ -1,4 +1,4 @@
-"""The FILES of a command line -> the pictures to predict on, each with names that are its own.
+"""The FILES of a command line -> the images to predict on, each with names that are its own.
 
 A name that a camera, a user or a system gave may hold anything: accents, commas, line breaks, bytes
 that are no text; and two folders may hold one name. Files are written, and named in the CSV, by
@@ -19,19 +19,19 @@ from urllib.parse import quote
 
 from rhymes.common.errors import InputError
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp"})
-"""By which the pictures in a folder are known; a file that is named itself is always tried."""
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp"})
+"""By which the images in a folder are known; a file that is named itself is always tried."""
 
 IMAGES = "images"
-"""The folder beside the CSV for copies of pictures."""
+"""The folder beside the CSV for copies of images."""
 
-_LONGEST_STEM = 80
+_MAX_STEM_LENGTH = 80
 _URL = re.compile(r"https?://[^\s/?#]+/(\S*[/=])?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture to predict on.
+class ListedImage:
+    """An image to predict on.
 
     Attributes:
         path: Of the file.
@@ -62,13 +62,13 @@ class Failure:
 
 
 @dataclass
-class PictureList:
-    """What FILES name: pictures, what is known to fail, how many files of folders are no pictures.
+class ImageList:
+    """What FILES name: images, what is known to fail, how many files of folders are no images.
 
     A file that is named twice counts once.
     """
 
-    pictures: list[Picture] = field(default_factory=list)
+    images: list[ListedImage] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     passed_over: int = 0
 
@@ -79,28 +79,28 @@ def path_to_text(path: Path) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def paths_to_pictures(
+def paths_to_images(
     files: Sequence[Path], out: Path, image_url_prefix: str | None = None
-) -> PictureList:
-    """List pictures in the order of `files`; those of a folder sorted, its own before deeper ones.
+) -> ImageList:
+    """List images in the order of `files`; those of a folder sorted, its own before deeper ones.
 
     Args:
-        files: Files and folders. In folders, files by `PICTURE_SUFFIXES`; names that begin with a
+        files: Files and folders. In folders, files by `IMAGE_SUFFIXES`; names that begin with a
             dot, and links to folders, are passed by.
         out: The folder that will be written, resolved; where it lies in one of the folders it is
             left out.
-        image_url_prefix: Where the pictures lie already: the CSV then holds this prefix with a
-            picture's path below its folder (its bare name where it was named itself).
+        image_url_prefix: Where the images lie already: the CSV then holds this prefix with a
+            image's path below its folder (its bare name where it was named itself).
 
     Raises:
-        InputError: a file lies in `out`, the prefix is no URL, or two pictures have the same URL.
+        InputError: a file lies in `out`, the prefix is no URL, or two images have the same URL.
     """
     if image_url_prefix is not None and not _URL.fullmatch(image_url_prefix):
         raise InputError(
             f"--image_url_prefix {image_url_prefix!r}: expected an http(s) URL up to the / or = "
-            "before the file names, such as https://cdn.example.org/pictures/"
+            "before the file names, such as https://cdn.example.org/images/"
         )
-    listed = PictureList()
+    listed = ImageList()
     names = _UniqueNames()
     seen: set[Path] = set()
     for path, relative in _expand(files, out, listed):
@@ -113,41 +113,41 @@ def paths_to_pictures(
                 f"{path_to_text(path)} lies in the folder to write, {path_to_text(out)}; "
                 "name another --out"
             )
-        listed.pictures.append(_path_to_picture(path, relative, names, image_url_prefix))
+        listed.images.append(_path_to_image(path, relative, names, image_url_prefix))
     if image_url_prefix is not None:
-        _check_urls(listed.pictures)
+        _check_urls(listed.images)
     return listed
 
 
-def names_to_pictures(names: Iterable[str]) -> list[Picture]:
-    """List pictures whose bytes came without a file, by the names that their users gave."""
+def names_to_images(names: Iterable[str]) -> list[ListedImage]:
+    """List images whose bytes came without a file, by the names that their users gave."""
     unique = _UniqueNames()
-    return [_path_to_picture(Path(name), Path(name), unique, None) for name in names]
+    return [_path_to_image(Path(name), Path(name), unique, None) for name in names]
 
 
-def _path_to_picture(
+def _path_to_image(
     path: Path, relative: Path, names: _UniqueNames, prefix: str | None
-) -> Picture:
+) -> ListedImage:
     stem = names.add(_safe_stem(path))
     if prefix is None:
         image = f"{IMAGES}/{stem}{_safe_suffix(path)}"
     else:
         image = prefix + "/".join(quote(os.fsencode(part)) for part in relative.parts)
-    return Picture(path, path_to_text(path), stem, image, is_copied=prefix is None)
+    return ListedImage(path, path_to_text(path), stem, image, is_copied=prefix is None)
 
 
-def _check_urls(pictures: Iterable[Picture]) -> None:
-    by_url: dict[str, Picture] = {}
-    for picture in pictures:
-        other = by_url.setdefault(picture.image, picture)
-        if other is not picture:
+def _check_urls(images: Iterable[ListedImage]) -> None:
+    by_url: dict[str, ListedImage] = {}
+    for image in images:
+        other = by_url.setdefault(image.image, image)
+        if other is not image:
             raise InputError(
-                f"{other.shown} and {picture.shown} would both be {picture.image}; "
+                f"{other.shown} and {image.shown} would both be {image.image}; "
                 "name the folder above them, or predict on them one after the other"
             )
 
 
-def _expand(files: Sequence[Path], out: Path, listed: PictureList) -> Iterator[tuple[Path, Path]]:
+def _expand(files: Sequence[Path], out: Path, listed: ImageList) -> Iterator[tuple[Path, Path]]:
     """Yield each file with its path below the folder that was named."""
     for file in files:
         if not os.path.isdir(file):  # noqa: PTH112  (Path.is_dir raises for a path that is too long)
@@ -158,11 +158,11 @@ def _expand(files: Sequence[Path], out: Path, listed: PictureList) -> Iterator[t
             empty = False
             yield path, path.relative_to(file)
         if empty and len(listed.failures) == before:
-            reason = f"no picture in this folder (known by {', '.join(sorted(PICTURE_SUFFIXES))})"
+            reason = f"no image in this folder (known by {', '.join(sorted(IMAGE_SUFFIXES))})"
             listed.failures.append(Failure(path_to_text(file), reason))
 
 
-def _walk(folder: Path, out: Path, listed: PictureList) -> Iterator[Path]:
+def _walk(folder: Path, out: Path, listed: ImageList) -> Iterator[Path]:
     def fail(error: OSError) -> None:
         shown = path_to_text(Path(error.filename or folder))
         listed.failures.append(Failure(shown, f"cannot be read: {error.strerror}"))
@@ -176,7 +176,7 @@ def _walk(folder: Path, out: Path, listed: PictureList) -> Iterator[Path]:
             path = inside / name
             if name.startswith("."):
                 continue
-            if path.suffix.lower() in PICTURE_SUFFIXES:
+            if path.suffix.lower() in IMAGE_SUFFIXES:
                 yield path
             else:
                 listed.passed_over += 1
@@ -187,7 +187,7 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def load_picture(path: Path, max_bytes: int) -> bytes:
+def load_image(path: Path, max_bytes: int) -> bytes:
     """Read a file; of one that is larger than `max_bytes` only so much that a check finds it so.
 
     Raises:
@@ -206,7 +206,7 @@ def load_picture(path: Path, max_bytes: int) -> bytes:
 def _safe_stem(path: Path) -> str:
     # Accents fall off their letters; of other scripts nothing is left.
     letters = unicodedata.normalize("NFKD", path.stem).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", letters)[:_LONGEST_STEM].strip("-_") or "picture"
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", letters)[:_MAX_STEM_LENGTH].strip("-_") or "image"
 
 
 def _safe_suffix(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Data sets of any size for measurements: a few small drawn pictures, repeated."""
+"""Data sets of any size for measurements: a few small drawn images, repeated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _POINTS = 16
 
 
 @dataclass(frozen=True)
-class Picture:
+class BenchImage:
     """A square JPEG and its objects: class number from 0, and a ring of points in pixels."""
 
     jpeg: bytes
@@ -31,26 +31,26 @@ class Picture:
         return hashlib.sha256(self.jpeg).hexdigest()
 
 
-def repeated_pictures(count: int, size: int, objects: int, seed: int = 1) -> Iterator[Picture]:
-    """Yield pictures that look alike but have different bytes: each has its number as a comment."""
+def repeated_images(count: int, size: int, objects: int, seed: int = 1) -> Iterator[BenchImage]:
+    """Yield images that look alike but have different bytes: each has its number as a comment."""
     generator = np.random.default_rng(seed)
-    bases = [_draw_picture(generator, size, objects) for _ in range(_BASES)]
+    bases = [_draw_image(generator, size, objects) for _ in range(_BASES)]
     for number in range(count):
         base = bases[number % _BASES]
         comment = b"%012d" % number
         # JPEG's segment COM (0xFFFE): its length counts the two bytes that hold it.
         segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
-        yield Picture(base.jpeg[:2] + segment + base.jpeg[2:], size, base.objects)
+        yield BenchImage(base.jpeg[:2] + segment + base.jpeg[2:], size, base.objects)
 
 
-def save_picture(folder: Path, picture: Picture) -> str:
+def save_image(folder: Path, image: BenchImage) -> str:
     """Write <SHA-256>.jpg; return its name."""
-    name = f"{picture.sha256}.jpg"
-    (folder / name).write_bytes(picture.jpeg)
+    name = f"{image.sha256}.jpg"
+    (folder / name).write_bytes(image.jpeg)
     return name
 
 
-def _draw_picture(generator: np.random.Generator, size: int, objects: int) -> Picture:
+def _draw_image(generator: np.random.Generator, size: int, objects: int) -> BenchImage:
     coarse = generator.integers(90, 170, (size // 8, size // 8, 3), np.uint8)
     image = Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(image)
@@ -61,11 +61,11 @@ def _draw_picture(generator: np.random.Generator, size: int, objects: int) -> Pi
         drawn.append((int(generator.integers(len(CLASSES))), ring))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=75)
-    return Picture(buffer.getvalue(), size, drawn)
+    return BenchImage(buffer.getvalue(), size, drawn)
 
 
 def _draw_ring(generator: np.random.Generator, size: int) -> list[list[float]]:
-    """Points around a centre, inside the picture: 10 to 40 % of its width across."""
+    """Points around a centre, inside the image: 10 to 40 % of its width across."""
     radius = size * generator.uniform(0.05, 0.2)
     x, y = generator.uniform(radius, size - radius, 2)
     radii = radius * generator.uniform(0.8, 1.0, _POINTS)

@@ -1,4 +1,4 @@
-"""Files, camera and test split as sources of pictures."""
+"""Files, camera and test split as sources of images."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import picture_source
+from app import image_source
 from tests.support.coco_factory import CocoFactory
-from tests.support.fake_client import encode_picture
+from tests.support.fake_client import encode_image
 
 SCRIPT = """
 import streamlit as st
 from app.notices import explained
-from app.picture_source import choose_pictures
+from app.image_source import choose_images
 
 with explained():
-    for picture in choose_pictures("view"):
-        st.text(f"{picture.name} {picture.upright.width} x {picture.upright.height}")
+    for image in choose_images("view"):
+        st.text(f"{image.name} {image.upright.width} x {image.upright.height}")
 """
 
 
@@ -29,7 +29,7 @@ def app() -> AppTest:
 
 def numbered(count: int) -> list[tuple[str, bytes, str]]:
     return [
-        (f"{i}.png", encode_picture((1, (i % 50, i // 50, 9, 9)), encoding="PNG"), "image/png")
+        (f"{i}.png", encode_image((1, (i % 50, i // 50, 9, 9)), encoding="PNG"), "image/png")
         for i in range(count)
     ]
 
@@ -44,7 +44,7 @@ def drop(app: AppTest, *files: tuple[str, bytes, str]) -> AppTest:
     return app.run()
 
 
-def test_dropped_pictures_stay_and_the_uploader_is_emptied(app: AppTest) -> None:
+def test_dropped_images_stay_and_the_uploader_is_emptied(app: AppTest) -> None:
     drop(app, *numbered(2))
     assert texts(app) == ["0.png 120 x 80", "1.png 120 x 80"]
     assert not app.file_uploader[0].value
@@ -66,7 +66,7 @@ def test_a_bad_file_is_named_and_does_not_stop_the_others(app: AppTest) -> None:
 
 
 def test_too_many_are_left_out_with_a_word(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture_source, "MOST_PICTURES", 3)
+    monkeypatch.setattr(image_source, "MAX_IMAGES", 3)
     drop(app, *numbered(5))
     assert len(texts(app)) == 3
     assert "2 of 5 files were left out" in app.warning[0].value
@@ -74,7 +74,7 @@ def test_too_many_are_left_out_with_a_word(app: AppTest, monkeypatch: pytest.Mon
 
 def test_too_much_is_left_out_with_a_word(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     files = numbered(3)
-    monkeypatch.setattr(picture_source, "MOST_BYTES", len(files[0][1]) + len(files[1][1]))
+    monkeypatch.setattr(image_source, "MAX_BYTES", len(files[0][1]) + len(files[1][1]))
     drop(app, *files)
     assert texts(app) == ["0.png 120 x 80", "1.png 120 x 80"]
     assert "1 of 3 files were left out" in app.warning[0].value
@@ -85,7 +85,7 @@ def test_many_problems_are_counted(app: AppTest) -> None:
     assert "and 14 more" in app.warning[0].value
 
 
-def test_pictures_of_the_test_split(app: AppTest, folder: Path) -> None:
+def test_images_of_the_test_split(app: AppTest, folder: Path) -> None:
     app.segmented_control[0].set_value("Test split").run()
     assert "data/coco/test\\.json" in app.info[0].value.replace("\\/", "/")
     factory = CocoFactory(folder / "data/images", ["a"])

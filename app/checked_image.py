@@ -1,4 +1,4 @@
-"""A picture that a user gave to the page, proved to be one."""
+"""An image that a user gave to the page, proved to be one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rhymes.images.images import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS, UprightImage
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture to look at.
+class CheckedImage:
+    """An image to look at.
 
     Attributes:
         name: By which its user knows it; may hold anything, see `app.plain_text`.
         digest: SHA-256 of its file.
         data: The bytes of its file.
-        upright: The same picture as detectors see it.
+        upright: The same image as detectors see it.
     """
 
     name: str
@@ -27,11 +27,11 @@ class Picture:
     upright: UprightImage = field(repr=False)
 
 
-def bytes_to_picture(name: str, data: bytes) -> Picture:
-    """Check a file's bytes and bring the picture upright.
+def bytes_to_image(name: str, data: bytes) -> CheckedImage:
+    """Check a file's bytes and bring the image upright.
 
     Raises:
-        BadImage: it is no picture, or too large a one, saying which.
+        BadImage: it is no image, or too large a one, saying which.
     """
     try:
         upright = check_image(
@@ -42,4 +42,4 @@ def bytes_to_picture(name: str, data: bytes) -> Picture:
         )
     except InputError as error:
         raise BadImage(f"{name}: {error}") from None
-    return Picture(name, hashlib.sha256(data).hexdigest(), data, upright)
+    return CheckedImage(name, hashlib.sha256(data).hexdigest(), data, upright)
