@@ -34,7 +34,7 @@ lint: .venv/develop  ## Check style (ruff, shellcheck) and types (mypy)
 	@ruff check .
 	@ruff format --check .
 	@mypy
-	@shellcheck deploy/*.sh
+	@shellcheck .ci/run deploy/*.sh
 
 bench: .venv/develop  ## Measure speed and memory, each as a ratio against a peer or a limit
 	@python -m bench
@@ -82,10 +82,14 @@ deps: .venv/runtime  ## Write into dvc.yaml which modules each stage imports, af
 messages: .venv/runtime  ## Declare the wire's messages anew, after another tensorflow-serving-api
 	@python -m rhymes.wire.declarations
 
-lock: .venv/develop  ## Resolve requirements*.in again
-	@uv pip compile -q requirements.in -o requirements.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
-	@uv pip compile -q deploy/requirements-app.in -o deploy/requirements-app.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
-	@uv pip compile -q requirements-dev.in -o requirements-dev.txt --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+# The locks begin with these very commands, by which Renovate (renovate.json) resolves them again;
+# it reads options with "=" alone.
+LOCK := uv pip compile --universal --python-version=3.11 --generate-hashes
+
+lock: .venv/develop  ## Resolve requirements*.in again (all packages anew: UPGRADE=--upgrade)
+	@$(LOCK) --quiet $(UPGRADE) --output-file=requirements.txt requirements.in
+	@$(LOCK) --quiet $(UPGRADE) --output-file=deploy/requirements-app.txt deploy/requirements-app.in
+	@$(LOCK) --quiet $(UPGRADE) --output-file=requirements-dev.txt requirements-dev.in
 
 .venv/uv:
 	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not installed; install Python 3.11, or name it: make PYTHON=/path/to/python3.11"; exit 1; }

@@ -6,7 +6,6 @@ import ast
 import dataclasses
 import importlib.metadata
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -18,6 +17,7 @@ from ruamel.yaml import YAML
 from rhymes.serving.options.command_line import arguments_to_options
 from rhymes.serving.options.flags import NOT_IMPLEMENTED, ServerOptions
 from rhymes.serving.options.text_configs import DEFAULT_METRICS_PATH, load_metrics_path
+from tests.support.commands import fits_schema, run_tool
 from tests.support.dockerfiles import Dockerfile, load_dockerfile
 from tools.deps import PACKAGES, ROOT, all_imports
 
@@ -52,12 +52,6 @@ MODEL_SERVER_FLAGS = """
 """
 
 
-def run_tool(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of this environment."""
-    command = [str(Path(sys.executable).with_name(name)), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
-
-
 def pins(path: str) -> dict[str, set[str]]:
     """Name of a package -> its `==version` and hashes in a lock, without markers."""
     found: dict[str, set[str]] = {}
@@ -84,16 +78,12 @@ def test_linter_would_find_something(tmp_path: Path) -> None:
     )
 
 
-def check_compose(path: Path) -> int:
-    schema = ("--builtin-schema", "vendor.compose-spec")
-    return run_tool("check-jsonschema", *schema, str(path)).returncode
-
-
 def test_compose_file_fits_the_specification(tmp_path: Path) -> None:
-    assert check_compose(ROOT / "docker-compose.yaml") == 0
+    schema = "vendor.compose-spec"
+    assert fits_schema(ROOT / "docker-compose.yaml", schema)
     bad = tmp_path / "docker-compose.yaml"
     bad.write_text((ROOT / "docker-compose.yaml").read_text().replace("mem_limit", "memlimit"))
-    assert check_compose(bad) != 0
+    assert not fits_schema(bad, schema)
 
 
 COPIED = sorted({*SERVING.sources(), *APP.sources()})
