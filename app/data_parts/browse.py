@@ -14,7 +14,7 @@ from app.notices import explained
 from app.plain_text import plain
 from app.predictions import load_measured, saved_detections, served_detections
 from app.repository import Split, load_image, load_split
-from app.version_picker import choose_version
+from app.versions import choose_version
 from rhymes.coco.files import CocoImage, image_to_name
 from rhymes.detections.detections import Detections, annotations_to_detections
 from rhymes.detections.drawing import detections_to_labels

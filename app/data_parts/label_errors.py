@@ -16,7 +16,7 @@ from app.plain_text import plain
 from app.predictions import judge_saved
 from app.repository import Split, load_image, load_split
 from app.tables import choose_row
-from app.version_picker import choose_version
+from app.versions import choose_version
 from rhymes.client.errors import ServingError
 from rhymes.coco.files import image_to_name
 from rhymes.coco.label_map import class_name

@@ -14,7 +14,7 @@ from app.metrics import compare_metrics
 from app.notices import explained
 from app.plain_text import plain
 from app.repository import VERIFICATION, load_json
-from app.version_picker import choose_version
+from app.versions import choose_version
 from rhymes.client.description import ModelDescription
 
 

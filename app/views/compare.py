@@ -19,8 +19,7 @@ from app.metrics import AP_IN_WORDS, compare_metrics
 from app.notices import explained
 from app.plain_text import plain
 from app.tables import choose_row
-from app.version_picker import choose_version
-from app.versions import CommonClasses, join_classes
+from app.versions import CommonClasses, choose_version, join_classes
 from rhymes.client.description import ModelDescription
 from rhymes.detections.matching import IOU, Matching, match_detections
 

@@ -17,7 +17,7 @@ from app.image_source import choose_images
 from app.notices import explained
 from app.plain_text import plain
 from app.tables import choose_row, count_classes, detections_to_table
-from app.version_picker import choose_version
+from app.versions import choose_version
 from rhymes.client.description import ModelDescription
 from rhymes.client.errors import ServingError
 from rhymes.detections.detections import Detections
