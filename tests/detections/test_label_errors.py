@@ -46,7 +46,7 @@ def kinds(*images: PredictedImage) -> list[tuple[Problem, int | None]]:
 
 
 @pytest.mark.parametrize(
-    ("ground truth", "found", "expected"),
+    ("ground_truth", "found", "expected"),
     [
         pytest.param([(1, A)], [(1, NEAR_A, 0.9)], [], id="right"),
         pytest.param([], [], [], id="nothing"),
