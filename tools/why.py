@@ -6,6 +6,7 @@
 
 It compares dvc.lock of that commit with dvc.lock as it lies, and that one with the files as they
 lie, and names the parameter, module, file or image. It takes no lock: a stage may run meanwhile.
+Of the training it also says where Python or a library is another one than it ran with.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rhymes.versions.dvc import LockedStage, text_to_stages
 from rhymes.versions.git import load_blob, name_to_commit, open_repository, short_hash
 from rhymes.versions.scratch import load_cache_folder
 from tools.reasons.content import Contents
+from tools.reasons.environment import compare_trainings, compare_with_here
 from tools.reasons.pipeline import load_pipeline
 from tools.reasons.story import Moments, Stages, Story
 
@@ -71,7 +73,11 @@ def explain(root: Path, stage: str | None, since: str) -> Iterator[str]:
         for name in [stage] if stage else pipeline.stages:
             if committed is not None:
                 yield from _tell_past(name, named, committed, lying, past)
+                if name in committed and name in lying:
+                    for line in compare_trainings(committed[name], lying[name], contents):
+                        yield f"  - {line}"
             yield from _tell_plan(name, plan)
+            yield from compare_with_here(pipeline.stages[name], contents)
 
 
 def _tell_past(name: str, since: str, old: Stages, new: Stages, story: Story) -> Iterator[str]:

@@ -54,6 +54,7 @@ def _show_origin(model: ModelDescription) -> None:
         ("pretrained weights (SHA-256)", _hash_of(info.get("pretrained")) or "none"),
         ("training data (SHA-256)", _hash_of(info.get("data"))),
         ("training code (SHA-256)", _hash_of(info.get("code"))),
+        *_flatten(info.get("environment") or {}, "trained with "),
         ("these very files (SHA-256 of the manifest)", model.identity),
     ]
     known = [(name, str(value)) for name, value in rows if value is not None]

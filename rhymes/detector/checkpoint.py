@@ -25,6 +25,7 @@ from rhymes.common.files import file_to_sha256, folder_written_aside, save_json,
 from rhymes.common.params import section_to_dict
 from rhymes.detector.experiment import dict_to_experiment, experiment_to_dict
 from rhymes.detector.settings import DataFacts, Model, TrainParams
+from rhymes.versions.environment import load_environment
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("rhymes", "stages")
@@ -33,7 +34,9 @@ _PACKAGES = ("rhymes", "stages")
 def build_record(
     params: TrainParams, model: Model, facts: DataFacts, data: Iterable[Path], weights: Path | None
 ) -> dict[str, Any]:
-    """Describe a training before it runs, by contents alone: no path, no clock, no Git state.
+    """Describe a training before it runs, by what its bytes depend on.
+
+    That is contents and versions alone: no path, no clock, no Git state.
 
     Args:
         params: the section `train`.
@@ -52,6 +55,7 @@ def build_record(
         "pretrained": _weights_to_record(weights),
         "data": {"sha256": files_to_sha256(data)},
         "code": {"sha256": files_to_sha256(_own_modules(), _ROOT)},
+        "environment": load_environment(),
     }
 
 

@@ -2,7 +2,7 @@
 
 The folder is `.dvc/tmp/rhymes/training/<key>/` of the main repository, because DVC deletes a
 stage's outputs before it runs; the key is a hash of all that determines the training, so that other
-parameters, data or code never go on from it.
+parameters, data, code, Python or libraries never go on from it.
 
 One file holds how far a training has come: a SHA-256, and then the numpy archive (.npz) that it is
 of. In it is all that the next step depends on: weights, the optimizer's variables, the best weights
@@ -23,7 +23,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +126,6 @@ def load_progress(path: Path) -> Progress | None:
     )
 
 
-_LIBRARIES = ("tensorflow", "tf-models-official", "tf-keras", "numpy")
 _PROGRESS, _LOCK = "progress", "lock"
 _FORGOTTEN = 14 * 24 * 3600.0  # seconds after which an abandoned training's progress goes
 
@@ -173,7 +171,7 @@ def open_checkpoints(
     Done is a block that ends without an error; after a kill or an error the progress stays.
 
     Args:
-        record: of `rhymes.detector.checkpoint`: parameters, data, code.
+        record: of `rhymes.detector.checkpoint`: parameters, data, code, environment.
         root: of the repository.
         pause: seconds, see `Checkpoints`.
 
@@ -198,8 +196,7 @@ def open_checkpoints(
 
 
 def _record_to_key(record: Mapping[str, Any]) -> str:
-    versions = {name: metadata.version(name) for name in _LIBRARIES}
-    text = json.dumps([record, versions], sort_keys=True)
+    text = json.dumps(record, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
 
 

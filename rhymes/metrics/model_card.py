@@ -21,6 +21,7 @@ from rhymes.coco.splits import SPLITS
 from rhymes.common.errors import InputError
 from rhymes.common.params import section_to_dict
 from rhymes.metrics.gate import GateParams, Measured
+from rhymes.versions.environment import environment_to_text
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 
@@ -98,6 +99,7 @@ def card_to_html(card: Card) -> str:
             metrics=card.metrics,
             data=_data(card.conversion),
             training=card.training,
+            environment=environment_to_text(card.training["environment"]),
             settings=list(_flattened(card.training["params"])),
             images=[base64.b64encode(image).decode("ascii") for image in card.images.values()],
             hashes=_hashes(card),

@@ -183,6 +183,7 @@ def test_origin(wire: ColorServer, reports: Path, open_view: View) -> None:
         "model": "mask_rcnn",
         "params": {"steps": 400, "augmentation": {"flip": True}},
         "data": {"sha256": "d" * 64},
+        "environment": {"python": "3.12"},
         "pretrained": None,
         "validation": {"metrics": {"AP": 0.5}},
     }
@@ -195,6 +196,7 @@ def test_origin(wire: ColorServer, reports: Path, open_view: View) -> None:
     assert known["train.steps"] == "400"
     assert known["train.augmentation.flip"] == "True"
     assert known["training data (SHA-256)"] == "d" * 64
+    assert known["trained with python"] == "3.12"
     assert known["pretrained weights (SHA-256)"] == "none"
     assert known["these very files (SHA-256 of the manifest)"] == "one-2"
     assert "was verified" in told(app)

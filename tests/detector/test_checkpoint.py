@@ -10,6 +10,7 @@ import pytest
 from rhymes.common.params import section_to_dict
 from rhymes.detector.checkpoint import build_record, files_to_sha256
 from rhymes.detector.settings import DataFacts, TrainParams
+from rhymes.versions.environment import load_environment
 
 
 @pytest.fixture
@@ -74,3 +75,4 @@ def test_whatever_a_training_depends_on_changes_the_record(
     assert len({str(record) for record in records}) == len(changes) + 3
     assert records[0]["params"].keys() == section_to_dict(params()).keys() - {"pretrained"}
     assert records[0]["code"]["sha256"] != files_to_sha256([]), "the code counts as well"
+    assert records[0]["environment"] == load_environment(), "so do Python and the libraries"

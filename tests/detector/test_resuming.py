@@ -20,7 +20,12 @@ from rhymes.detector.resuming import (
     save_progress,
 )
 
-RECORD = {"params": {"steps": 10}, "data": {"sha256": "1" * 64}, "code": {"sha256": "2" * 64}}
+RECORD = {
+    "params": {"steps": 10},
+    "data": {"sha256": "1" * 64},
+    "code": {"sha256": "2" * 64},
+    "environment": {"python": "3.12"},
+}
 PROGRESS = Progress(3, [np.zeros(2)], [np.zeros(1)], None, [], [])
 
 
@@ -46,7 +51,7 @@ def test_progress_outlives_an_error_but_not_success(repository: Path) -> None:
     assert folders(repository) == []
 
 
-@pytest.mark.parametrize("changed", ["params", "data", "code"])
+@pytest.mark.parametrize("changed", ["params", "data", "code", "environment"])
 def test_other_trainings_do_not_go_on_from_it(repository: Path, changed: str) -> None:
     with pytest.raises(RuntimeError), open_checkpoints(RECORD, repository) as checkpoints:
         checkpoints.save(PROGRESS)

@@ -55,6 +55,7 @@ def save_training(**changes: Any) -> None:
         "pretrained": {"file": HOSTILE, "sha256": "c" * 64},
         "data": {"sha256": "d" * 64},
         "code": {"sha256": "e" * 64},
+        "environment": {"python": "3.12", "numpy": "2.5.5"},
         "validation": {"step": 300, "metrics": {"mask_AP": 0.5}, "ranked_by": "mask_AP"},
     }
     save_json(gate.TRAINING, record | changes)
@@ -220,6 +221,7 @@ def test_the_card_tells_of_data_training_and_hashes(repository: Path) -> None:
     text = " ".join(read_page(card()).text.split())
     for part in (
         "150 of 153 rows kept", "390 of 400 objects kept", "bad_cell 3 rows whose cell",
+        "was trained with Python 3.12 and NumPy 2.5.5.",
         "train.augmentation.flip True", "step 300, the best by mask_AP", "gate.max_ap_loss 0.02",
         "a" * 64, "b" * 64, "c" * 64, "d" * 64, "e" * 64, file_to_sha256(gate.TEST),
         "and 2 more", "the same",

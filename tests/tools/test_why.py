@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from rhymes.versions.environment import load_environment
 from tests.conftest import ROOT
 from tests.support.export_project import run
 from tests.support.hostile_server import encode_image
@@ -234,3 +235,63 @@ def test_make_why(words: list[str], command: str) -> None:
     assert done.returncode == 0, done.stderr
     lines = [line.strip() for line in done.stdout.splitlines()]
     assert [line for line in lines if line != ":"] == [command]
+
+
+def train_with(copy: Path, environment: dict[str, str]) -> None:
+    """Run a stage that records an environment, which is no dependency of it: as train does."""
+    (copy / "environment.json").write_text(json.dumps({"environment": environment}))
+    run(copy, "dvc", "repro", "-q", "-f", "train")
+
+
+@pytest.fixture
+def trained(copy: Path) -> dict[str, str]:
+    """The repository with a stage that trains; returns the environment of its committed run."""
+    pipeline = YAML(typ="safe").load(copy / "dvc.yaml")
+    pipeline["stages"]["train"] = {
+        "cmd": "mkdir -p models/checkpoint && cp environment.json models/checkpoint/training.json",
+        "outs": ["models/checkpoint"],
+    }
+    (copy / "dvc.yaml").write_text(json.dumps(pipeline))
+    environment = load_environment()
+    train_with(copy, environment)
+    run(copy, "git", "add", "dvc.lock", "dvc.yaml")
+    run(copy, "git", "commit", "-qm", "Train")
+    return environment
+
+
+def test_a_training_of_this_environment(
+    copy: Path, trained: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "trained with" not in ask("train", capsys=capsys)
+    shutil.rmtree(copy / "models")
+    assert "trained with" not in ask("train", capsys=capsys), "nothing lies there to compare"
+
+
+def test_a_training_of_another_environment(
+    copy: Path, trained: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_with(copy, trained | {"python": "3.9", "numpy": "1.26.4"})
+    out = ask("train", capsys=capsys)
+    here = f"Python {trained['python']} and NumPy {trained['numpy']}"
+    assert (
+        "\n  - output models/checkpoint is another, of the same inputs: 1 changed: training.json"
+    ) in out
+    assert f"\n  - trained with {here} then, with Python 3.9 and NumPy 1.26.4 now\n" in out
+    assert out.endswith(
+        "train is up to date.\nmodels/checkpoint was trained with Python 3.9 and NumPy 1.26.4; "
+        f"this environment has {here}. DVC does not train again for that; a training that runs "
+        "here may give other bytes.\n"
+    )
+
+
+def test_a_record_without_an_environment_or_that_is_none(
+    copy: Path, trained: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = copy / "models/checkpoint/training.json"
+    record.unlink()
+    record.write_text("{}")
+    assert "trained with" not in ask("train", capsys=capsys)
+    record.write_text("[]")
+    assert why.main(["train"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("why: models/checkpoint/training.json: no record of a training (")
