@@ -1,6 +1,17 @@
-# Every target sets up what it needs in .venv; git, make and Python 3.11 are enough to start.
+# Every target sets up what it needs in .venv; git, make and Python 3.11, 3.12 or 3.13 are enough.
 
-PYTHON ?= python3.11
+# The newest that works: a shim of pyenv may stand for no Python, and Debian's may lack ensurepip,
+# without which venv makes no environment. Asked for only when .venv is set up.
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11; do \
+	$$name -c "import ensurepip" 2> /dev/null && command -v $$name && break; done)
+BUILD := -c "import os, sys; print(os.path.realpath(sys.base_prefix), sys.version)"
+# One that is named is the one that runs: a .venv of another Python is set up anew.
+ifneq ($(filter command environment,$(origin PYTHON)),)
+override PYTHON := $(or $(shell command -v $(PYTHON) 2> /dev/null),$(PYTHON))
+ifneq ($(shell $(PYTHON) $(BUILD) 2> /dev/null || :),$(shell .venv/bin/python $(BUILD) 2> /dev/null || echo none))
+.PHONY: .venv/uv
+endif
+endif
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 # DVC starts the stages with the environment's Python, without a shell that activated it.
@@ -8,7 +19,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo repro serve app test lint bench soak reproduce kill-training compare-models screenshots doctor why keep-splits clear-downloads deps messages lock
+.PHONY: help demo repro serve app test lint bench soak reproduce compare-pythons kill-training compare-models screenshots doctor why keep-splits clear-downloads deps messages lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +56,9 @@ soak: .venv/develop  ## Put the server under load while its models change: 5,000
 reproduce: .venv/runtime  ## Prove that two fresh clones lock the same bytes (about an hour; RUN=sample-retinanet: one)
 	@python -m tools.reproduce $(RUN)
 
+compare-pythons: .venv/runtime  ## Prove that each Python writes the same data (PYTHONS="3.11 3.13"; UNTIL=train: the rest)
+	@python -m tools.reproduce $(RUN) --pythons $(or $(PYTHONS),3.11 3.12 3.13) --until $(or $(UNTIL),tfrecord)
+
 kill-training: .venv/runtime  ## Prove that a training killed four times ends in the same bytes (half an hour)
 	@python -m tools.kill_training
 
@@ -55,7 +69,7 @@ screenshots: .venv/develop  ## Take the README's images of the page (docs/screen
 	@python -m tools.screenshots
 
 doctor:  ## Check in seconds what a newcomer trips over, and say what cures it
-	@$$(command -v $(BIN)/python || command -v $(PYTHON) || command -v python3) tools/doctor.py $(PYTHON)
+	@$$(command -v $(BIN)/python || command -v python3 || echo $(PYTHON)) tools/doctor.py $(PYTHON)
 
 why: .venv/runtime  ## Say why a stage ran again or would: make why train (SINCE=v1; no stage: all)
 	@python -m tools.why $(STAGE) $(if $(SINCE),--since $(SINCE))
@@ -92,13 +106,16 @@ lock: .venv/develop  ## Resolve requirements*.in again (all packages anew: UPGRA
 	@$(LOCK) --quiet $(UPGRADE) --output-file=requirements-dev.txt requirements-dev.in
 
 .venv/uv:
-	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not installed; install Python 3.11, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Setting up .venv (once)"
+	@$(or $(PYTHON),false) -c "import ensurepip, sys; assert (3, 11) <= sys.version_info < (3, 14)" 2> /dev/null || \
+		{ echo "$(or $(PYTHON),python3.13 to python3.11): no Python 3.11, 3.12 or 3.13 with venv; install one" \
+		"(Debian, Ubuntu: apt-get install python3-venv) or name it: make PYTHON=/path/to/python3.13"; exit 1; }
+	@test "$$($(PYTHON) $(BUILD))" = "$$($(BIN)/python $(BUILD) 2> /dev/null)" || rm -rf .venv
+	@echo "Setting up .venv with $(PYTHON) (once)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
-.venv/runtime: requirements.txt | .venv/uv
+.venv/runtime: requirements.txt .venv/uv
 	@uv pip install -q --compile-bytecode --require-hashes -r requirements.txt
 	@touch $@
 

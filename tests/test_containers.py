@@ -7,11 +7,13 @@ import dataclasses
 import importlib.metadata
 import re
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from packaging.specifiers import SpecifierSet
 from ruamel.yaml import YAML
 
 from rhymes.serving.options.command_line import arguments_to_options
@@ -114,8 +116,10 @@ def test_releases_of_the_base_images() -> None:
     assert serving == f"TF_SERVING=tensorflow/serving:{version.removeprefix('==')}"
     assert {value.split()[0] for value in SERVING.values("FROM")} == {"${TF_SERVING}"}
     (python,) = APP.values("FROM")
-    assert re.fullmatch(r"python:3\.11\.[0-9]+-slim-[a-z]+", python)
-    assert f"{sys.version_info[0]}.{sys.version_info[1]}" == "3.11"
+    tag = re.fullmatch(r"python:([0-9]+\.[0-9]+\.[0-9]+)-slim-[a-z]+", python)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert tag
+    assert SpecifierSet(project["requires-python"]).contains(tag[1])
 
 
 @pytest.mark.parametrize("dockerfile", [SERVING, APP], ids=PATHS)

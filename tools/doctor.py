@@ -32,7 +32,7 @@ _COLORS = {"ok": "32", "note": "33", "problem": "31"}
 
 def main() -> int:
     """Run all checks, print a line each; return the exit code."""
-    place = Place(Path.cwd(), sys.argv[1] if len(sys.argv) > 1 else "python3.11")
+    place = Place(Path.cwd(), sys.argv[1] if len(sys.argv) > 1 else "")
     problems = 0
     for check in CHECKS:
         for finding in check(place):

@@ -18,7 +18,7 @@ class Finding(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where to check: the repository's folder, and the Python that the Makefile would take."""
+    """Where to check: the repository's folder, and the Python that was named, or ""."""
 
     folder: Path
     python: str

@@ -16,6 +16,9 @@ _DISK_GIB, _MEMORY_GIB = 5, 4
 SERVER_PORT, REST_PORT, PAGE_PORT = 8500, 8501, 8502
 """Of the demo: the model server's gRPC and REST, the page."""
 
+PYTHONS = ("python3.13", "python3.12", "python3.11")
+"""By name, in the order in which the Makefile takes them."""
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 """Programs that can be driven as a browser, by name."""
 
@@ -28,17 +31,23 @@ _PORTS = (
 
 def check_python(place: Place) -> Iterator[Finding]:
     """The Python that the environment is made with, and tools that are started by name."""
-    code, out = run([place.python, "--version"], place.folder)
-    if code != 0 or not re.search(r"Python 3\.11\.", out):
-        found = out.strip() or "not found"
+    tried = []
+    for python in [place.python] if place.python else PYTHONS:
+        code, out = run([python, "--version"], place.folder)
+        if code != 0 or not re.search(r"Python 3\.1[123]\.", out):
+            tried.append(f"{python}: {(out.splitlines() or ['not found'])[0]}")
+        elif run([python, "-c", "import ensurepip"], place.folder)[0] != 0:
+            tried.append(f"{python}: lacks ensurepip, which makes environments")
+        else:
+            yield Finding("ok", f"{python} is {out.strip()}")
+            break
+    else:
         yield Finding(
             "problem",
-            f"{place.python}: {found}; Python 3.11 is needed",
-            "install Python 3.11 (uv python install 3.11, or your system's packages), or name it: "
-            "make PYTHON=/path/to/python3.11 ...",
+            f"{'; '.join(tried)}. Python 3.11, 3.12 or 3.13 is needed",
+            "install one (Debian, Ubuntu: apt-get install python3-venv; elsewhere: uv python "
+            "install 3.13), or name it: make PYTHON=/path/to/python3.13 ...",
         )
-    else:
-        yield Finding("ok", f"{place.python} is {out.strip()}")
     for name in ("git", "make"):
         if shutil.which(name):
             yield Finding("ok", f"{name} is there")

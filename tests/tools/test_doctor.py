@@ -66,19 +66,50 @@ def test_a_problem_is_counted_and_makes_it_fail(clone: Path) -> None:
         cwd=clone, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "problem  /nowhere/python3.11: not found; Python 3.11 is needed" in done.stdout
-    assert "-> install Python 3.11" in done.stdout
+    assert (
+        "problem  /nowhere/python3.11: not found. Python 3.11, 3.12 or 3.13 is needed"
+    ) in done.stdout
+    assert "-> install one (Debian, Ubuntu: apt-get install python3-venv" in done.stdout
     assert "problems to mend first." in done.stdout
 
 
-@pytest.mark.parametrize("text", ["Python 3.12.1", "Python 2.7.18", "something else"])
+def save_python(path: Path, version: str, *, ensurepip: str = "true") -> None:
+    """Write a program that answers as a Python of that version does."""
+    path.write_text(f'#!/bin/sh\n[ "$1" = -c ] && {ensurepip} || echo {version}\n')
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize("text", ["Python 3.14.0", "Python 3.10.13", "Python 2.7.18", "something"])
 def test_another_python_is_a_problem(clone: Path, text: str) -> None:
-    python = clone / "python"
-    python.write_text(f"#!/bin/sh\necho {text}\n")
-    python.chmod(0o755)
-    first = findings(machine_checks.check_python, clone, str(python))[0]
+    save_python(clone / "python", text)
+    first = findings(machine_checks.check_python, clone, str(clone / "python"))[0]
     assert first.kind == "problem"
     assert text in first.text
+
+
+def test_a_python_that_makes_no_environment_is_a_problem(clone: Path) -> None:
+    save_python(clone / "python", "Python 3.13.5", ensurepip="exit 1")
+    first = findings(machine_checks.check_python, clone, str(clone / "python"))[0]
+    assert first.kind == "problem"
+    assert "lacks ensurepip" in first.text
+    assert "apt-get install python3-venv" in first.cure
+
+
+def test_the_newest_that_works_is_found(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{clone}{os.pathsep}/bin")
+    (clone / "python3.13").write_text("#!/bin/sh\necho 'pyenv: command not found'; exit 127\n")
+    (clone / "python3.13").chmod(0o755)
+    save_python(clone / "python3.11", "Python 3.11.2")
+    save_python(clone / "python3.12", "Python 3.12.3")
+    first = findings(machine_checks.check_python, clone, "")[0]
+    assert first == Finding("ok", "python3.12 is Python 3.12.3")
+    for name in ("python3.11", "python3.12"):
+        save_python(clone / name, "Python 3.10.1")
+    first = findings(machine_checks.check_python, clone, "")[0]
+    assert first.kind == "problem"
+    assert first.text.startswith(
+        "python3.13: pyenv: command not found; python3.12: Python 3.10.1; python3.11: Python 3.10.1"
+    )
 
 
 def test_a_missing_program_is_a_problem(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
