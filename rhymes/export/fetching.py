@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -37,7 +38,8 @@ def load_export_file(folder: Path, path: str, max_bytes: int) -> bytes:
     _check_path(path)
     root = folder.resolve()
     try:
-        file = (root / path).resolve()
+        # Path.resolve raises for a link to itself, until Python 3.13.
+        file = Path(os.path.realpath(root / path))
         if not file.is_relative_to(root):
             raise InputError("a symbolic link that leads out of the export's folder is refused")
         # Also so that no FIFO is opened, which would wait for a writer, and no device.
@@ -47,8 +49,6 @@ def load_export_file(folder: Path, path: str, max_bytes: int) -> bytes:
             return opened.read(max_bytes + 1)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}") from None
-    except RuntimeError:
-        raise InputError("a symbolic link that leads to itself") from None
 
 
 def _check_path(path: str) -> None:
@@ -63,8 +63,12 @@ def _check_path(path: str) -> None:
 
 
 def _why_no_file(file: Path, path: str) -> str:
-    if file.exists():
+    try:
+        file.stat()
         return "not a regular file"
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "a symbolic link that leads to itself"
     if path != path.strip():
         return "no such file; the path begins or ends with a space"
     return "no such file in the export's folder"

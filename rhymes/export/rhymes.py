@@ -59,6 +59,9 @@ _NULLS = frozenset({"", "null", "none", "nan", r"\n"})
 # Forty times the longest cell seen. A Python literal of this length takes 0.5 GB to parse.
 _MAX_CELL = 5_000_000
 
+# Twenty times the nesting of any real cell. Python's own limits differ from release to release.
+_MAX_DEPTH = 100
+
 # Far beyond any image (JPEG ends at 65,535 pixels), and small enough to compute with.
 _MAX_COORDINATE = 1e6
 _NUMBERS = (int, float)
@@ -91,6 +94,7 @@ def cell_to_items(cell: str) -> list[Any] | Reason:
         return Reason.NO_IDENTIFICATIONS
     try:
         value = _text_to_value(text)
+        _check_depth(value)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return Reason.BAD_CELL
     if not isinstance(value, dict):
@@ -116,6 +120,21 @@ def _text_to_value(text: str) -> object:
         return ast.literal_eval(tree)
     except ValueError:
         return ast.literal_eval(_NamesToConstants().visit(tree))
+
+
+def _check_depth(value: object) -> None:
+    """Raise ValueError for lists and mappings in more than `_MAX_DEPTH` of each other."""
+    level: list[Any] = [[value]]
+    for _ in range(_MAX_DEPTH + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list, tuple))
+        ]
+        if not level:
+            return
+    raise ValueError("nested too deeply")
 
 
 class _NamesToConstants(ast.NodeTransformer):

@@ -72,6 +72,8 @@ def test_cell(cell: str, expected: object) -> None:
     [
         pytest.param("[" * 100_000, id="deep list"),
         pytest.param('{"identifications": ' + "[" * 5000 + "]" * 5000 + "}", id="deep, closed"),
+        pytest.param('{"identifications": ' + "[" * 100 + "]" * 100 + "}", id="too deep by one"),
+        pytest.param("{'identifications': " + "[" * 100 + "]" * 100 + "}", id="a literal as deep"),
         pytest.param("{'a':" * 50_000, id="deep mapping"),
         pytest.param("-" * 100_000 + "1", id="minus signs"),
         pytest.param("1+" * 50_000 + "1", id="sums"),
@@ -85,6 +87,13 @@ def test_cell(cell: str, expected: object) -> None:
 )
 def test_hostile_cell_is_bad(cell: str) -> None:
     assert cell_to_items(cell) is Reason.BAD_CELL
+
+
+@pytest.mark.parametrize("quote", "\"'")
+def test_a_cell_of_a_hundred_levels_is_read(quote: str) -> None:
+    """One limit for all Pythons, whose own differ: the same cells have to be bad on each."""
+    cell = f"{{{quote}identifications{quote}: {'[' * 99}{']' * 99}}}"
+    assert str(cell_to_items(cell)) == "[" * 99 + "]" * 99
 
 
 def test_cell_of_a_million_characters_is_read() -> None:
