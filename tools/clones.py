@@ -10,8 +10,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -32,11 +32,13 @@ class Surroundings:
         folder: name of the clone's folder.
         variables: of the environment.
         umask: of the files that are made.
+        python: the interpreter of an environment with what requirements.txt locks.
     """
 
     folder: str
     variables: Mapping[str, str]
     umask: int
+    python: Path = Path(sys.executable)
 
 
 SURROUNDINGS = (
@@ -67,8 +69,8 @@ class Clone:
         home = folder / f"home of {surroundings.folder}"
         home.mkdir(parents=True)
         self._environment = os.environ | {
-            # Python and DVC of this environment, wherever the clone lies.
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            # Python and DVC of one environment, wherever the clone lies.
+            "PATH": f"{surroundings.python.parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(home),
             "XDG_CONFIG_HOME": str(home / "config"),
             "XDG_CACHE_HOME": str(home / "cache"),
@@ -154,6 +156,48 @@ class Clone:
         ).returncode
         if status:
             raise InputError(f"dvc repro failed in {self.path} (status {status}); see above")
+
+
+def pythons_to_surroundings(
+    pythons: Sequence[str], source: Path, folder: Path
+) -> list[Surroundings]:
+    """Make an environment of each Python, with what requirements.txt locks for it.
+
+    Args:
+        pythons: versions, or paths of interpreters.
+        source: the repository whose requirements.txt it is.
+        folder: for the environments.
+
+    Returns:
+        One a Python; they differ in nothing else.
+
+    Raises:
+        InputError: there is no such Python, or a package cannot be installed.
+    """
+    made = []
+    for number, python in enumerate(pythons, start=1):
+        path = folder / f"environment-{number}"
+        interpreter = path / "bin/python"
+        lock = ["--require-hashes", "-r", str(source / "requirements.txt")]
+        _run_uv(["venv", "--python", python, str(path)], python)
+        _run_uv(["pip", "install", "--python", str(interpreter), *lock], python)
+        name = f"{number} of Python {python.replace(os.sep, ' ').strip()}"
+        made.append(replace(SURROUNDINGS[0], folder=name, python=interpreter))
+    return made
+
+
+def _run_uv(command: list[str], python: str) -> None:
+    # Of this environment, as the Makefile sets it up, or else the user's own.
+    own = Path(sys.executable).parent / "uv"
+    done = subprocess.run(
+        [str(own) if own.is_file() else "uv", "-q", *command],
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise InputError(f"no environment of Python {python}: {done.stderr.strip()}")
 
 
 def list_uncommitted(source: Path) -> list[str]:

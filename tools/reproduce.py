@@ -3,11 +3,13 @@
     python -m tools.reproduce                                all that is listed under RUNS
     python -m tools.reproduce bccd3-retinanet                one of them
     python -m tools.reproduce --set train.steps=20           params.yaml as committed, with a change
+    python -m tools.reproduce --pythons 3.11 3.13 --until tfrecord      the data, by two Pythons
 
 Each run makes two fresh clones of the last commit, in surroundings that differ in whatever must not
 matter (`tools.clones`), runs `dvc repro` in both, one after the other, and compares what the two
-dvc.lock say, wholly. Where an output differs, the files in it that do are named, and the clones
-stay to be looked at. Exit status 1 where anything differs.
+dvc.lock say, wholly. With --pythons the clones differ in the Python alone, each with what the lock
+has for it. Where an output differs, the files in it that do are named, and the clones stay to be
+looked at. Exit status 1 where anything differs.
 """
 
 from __future__ import annotations
@@ -23,7 +25,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rhymes.common.errors import InputError
-from tools.clones import ROOT, SURROUNDINGS, Clone, list_uncommitted, set_params
+from tools.clones import (
+    ROOT,
+    SURROUNDINGS,
+    Clone,
+    Surroundings,
+    list_uncommitted,
+    pythons_to_surroundings,
+    set_params,
+)
 from tools.lock_comparison import (
     OUTS,
     differing_files,
@@ -52,6 +62,19 @@ class Run:
         """All changes of params.yaml."""
         export = {"raw.export": str(self.export)} if self.export else {}
         return {**self.changes, **export}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to reproduce it.
+
+    Attributes:
+        surroundings: of the clones, at least two.
+        until: the last stage that runs; None for all.
+    """
+
+    surroundings: Sequence[Surroundings] = SURROUNDINGS
+    until: str | None = None
 
 
 class Outcome(NamedTuple):
@@ -85,7 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"{' ...' if len(uncommitted) > 10 else ''}",
                 file=sys.stderr,
             )
-        outcomes = {name: _reproduce_here(name, run) for name, run in runs.items()}
+        with tempfile.TemporaryDirectory(prefix="rhymes-pythons-") as folder:
+            made = pythons_to_surroundings(options.pythons, ROOT, Path(folder))
+            plan = Plan(made or SURROUNDINGS, options.until)
+            outcomes = {name: _reproduce_here(name, run, plan) for name, run in runs.items()}
     except InputError as error:
         print(f"reproduce: {error}", file=sys.stderr)
         return 1
@@ -103,7 +129,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="changes of params.yaml"
     )
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--pythons", nargs="+", default=[], metavar="PYTHON", help="at least two: 3.11, or a path"
+    )
+    parser.add_argument("--until", metavar="STAGE", help="the last stage that runs; all without it")
+    options = parser.parse_args(arguments)
+    if len(options.pythons) == 1:
+        parser.error("--pythons: one Python is compared with none; name two")
+    return options
 
 
 def _choose(options: argparse.Namespace) -> dict[str, Run]:
@@ -112,7 +145,11 @@ def _choose(options: argparse.Namespace) -> dict[str, Run]:
         raise InputError(f"no run {', '.join(sorted(unknown))}; there are {', '.join(RUNS)}")
     if changes and not options.runs:
         return {"params.yaml": Run(changes)}
-    chosen = {name: RUNS[name] for name in options.runs or RUNS}
+    names = options.runs or RUNS
+    if options.pythons and not options.runs:
+        # The data alone is compared as a rule, and it is the same for each model.
+        names = {RUNS[name].export: name for name in reversed(RUNS)}.values()
+    chosen = {name: RUNS[name] for name in names}
     return {name: Run({**run.changes, **changes}, run.export) for name, run in chosen.items()}
 
 
@@ -131,54 +168,66 @@ def texts_to_changes(texts: Sequence[str]) -> dict[str, str]:
     return changes
 
 
-def _reproduce_here(name: str, run: Run) -> Outcome:
+def _reproduce_here(name: str, run: Run, plan: Plan) -> Outcome:
     """Make the clones in a folder of their own, which stays where they differ."""
     if run.export and not run.export.is_dir():
         return Outcome(True, f"NOT RUN, for {run.export} is not here")
     folder = Path(tempfile.mkdtemp(prefix="rhymes-reproduce-"))
     start = time.monotonic()
-    outcome = reproduce(ROOT, folder, run.to_changes(), name)
+    outcome = reproduce(ROOT, folder, run.to_changes(), name, plan)
     minutes = (time.monotonic() - start) / 60
     if not outcome.is_well:
         return Outcome(False, f"{outcome.text}; the clones are in {folder}")
     shutil.rmtree(folder)
-    return Outcome(True, f"{outcome.text}; the two clones took {minutes:.1f} minutes")
+    return Outcome(True, f"{outcome.text}; the clones took {minutes:.1f} minutes")
 
 
 def reproduce(
-    source: Path, folder: Path, changes: Mapping[str, str], name: str = "params.yaml"
+    source: Path,
+    folder: Path,
+    changes: Mapping[str, str],
+    name: str = "params.yaml",
+    plan: Plan = Plan(),
 ) -> Outcome:
-    """Run the pipeline in two clones; print the comparison.
+    """Run the pipeline in clones; print the comparison.
 
     Args:
         source: the repository.
         folder: for the clones.
         changes: of params.yaml.
         name: of the run, for the reader.
+        plan: the clones, and how far they run.
 
     Raises:
         InputError: a clone could not be made, or its `dvc repro` failed.
     """
     clones = []
-    for number, surroundings in enumerate(SURROUNDINGS, start=1):
+    for number, surroundings in enumerate(plan.surroundings, start=1):
         clone = Clone(source, folder, surroundings)
         set_params(clone.path, changes, source)
-        print(f"\n=== {name}: clone {number} of {len(SURROUNDINGS)}, {clone.path}", flush=True)
-        clone.repro()
+        print(f"\n=== {name}: clone {number} of {len(plan.surroundings)}, {clone.path}", flush=True)
+        clone.repro(*filter(None, [plan.until]))
         clones.append(clone)
     return compare(clones)
 
 
 def compare(clones: Sequence[Clone]) -> Outcome:
-    """Compare the dvc.lock of two clones; print a table, and files that differ."""
-    locks = [clone.lock() for clone in clones]
+    """Compare each clone's dvc.lock with the first one's; print a table, and files that differ."""
+    first, *others = clones
+    outcomes = [_compare_two(first, other) for other in others]
+    texts = dict.fromkeys(outcome.text for outcome in outcomes)
+    return Outcome(all(outcome.is_well for outcome in outcomes), "; ".join(texts))
+
+
+def _compare_two(first: Clone, second: Clone) -> Outcome:
+    locks = first.lock(), second.lock()
     entries = locks_to_entries(*locks)
-    print(f"\n{entries_to_table(entries)}")
+    print(f"\n{first.path.name} | {second.path.name}\n{entries_to_table(entries)}")
     if locks[0] == locks[1]:
         return Outcome(True, f"all equal ({entries_to_summary(entries)})")
     for entry in entries:
         if entry.kind == OUTS and not entry.is_equal:
-            files = differing_files(entry, [clone.cache for clone in clones])
+            files = differing_files(entry, [first.cache, second.cache])
             print(f"{entry.name}: {len(files)} files differ: {', '.join(files[:_NAMED_FILES])}")
     return Outcome(False, f"DIFFERENT ({entries_to_summary(entries)})")
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from rhymes.common.errors import InputError
-from tools.clones import SURROUNDINGS, Clone, list_uncommitted, set_params
+from tools.clones import (
+    SURROUNDINGS,
+    Clone,
+    list_uncommitted,
+    pythons_to_surroundings,
+    set_params,
+)
 from tools.killing import Kill, at_step, load_step, run_killed
 from tools.reproduce import texts_to_changes
 
@@ -63,6 +70,16 @@ def test_surroundings_differ_in_all_that_must_not_matter(source: Path, tmp_path:
         script = "umask; pwd; echo $HOME $TZ $LC_ALL $PYTHONHASHSEED $DVC_SITE_CACHE_DIR"
         seen.append(clone.run(["sh", "-c", script]).split())
     assert all(a != b for a, b in zip(*seen, strict=False))
+
+
+def test_a_clone_for_each_python(source: Path, tmp_path: Path) -> None:
+    (source / "requirements.txt").write_text("")
+    made = pythons_to_surroundings([sys.executable, sys.executable], source, tmp_path / "made")
+    seen = []
+    for surroundings in made:
+        clone = Clone(source, tmp_path / "clones", surroundings)
+        seen.append(clone.run(["python", "-c", "import sys; print(sys.prefix)"]).strip())
+    assert seen == [str(tmp_path / "made/environment-1"), str(tmp_path / "made/environment-2")]
 
 
 def test_what_is_not_committed_is_named(source: Path) -> None:

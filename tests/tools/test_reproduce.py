@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tools import reproduce
+from tools.clones import SURROUNDINGS
 
 PIPELINE = """
 stages:
@@ -74,3 +76,43 @@ def test_a_run_without_its_data_is_named(
     monkeypatch.setitem(reproduce.RUNS, "missing", run)
     assert reproduce.main(["missing"]) == 0
     assert f"missing: NOT RUN, for {tmp_path / 'missing'} is not here" in capsys.readouterr().out
+
+
+def test_three_clones_up_to_a_stage(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source = make_source(tmp_path / "source", "date +%N")
+    clones = [replace(SURROUNDINGS[0], folder=name) for name in "abc"]
+    outcome = reproduce.reproduce(
+        source, tmp_path / "clones", {}, plan=reproduce.Plan(clones, until="same")
+    )
+    printed = capfd.readouterr().out
+    assert outcome == (True, "all equal (equal: 1 of 1 cmd, 1 of 1 params, 1 of 1 outs)")
+    assert printed.count("Running stage 'same'") == 3
+    assert "Running stage 'made'" not in printed
+    assert "\na | b\n" in printed
+    assert "\na | c\n" in printed
+
+
+def test_one_of_three_clones_differs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source = make_source(tmp_path / "source", "echo $TZ")
+    clones = [
+        replace(SURROUNDINGS[0], folder=zone[:1], variables={"TZ": zone})
+        for zone in ("UTC", "UTC", "EST")
+    ]
+    clones[1] = replace(clones[1], folder="V")
+    outcome = reproduce.reproduce(source, tmp_path / "clones", {}, plan=reproduce.Plan(clones))
+    assert not outcome.is_well
+    assert "DIFFERENT" in outcome.text
+    assert capfd.readouterr().out.count("made: 1 files differ: made/b") == 1
+
+
+def test_one_python_is_compared_with_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        reproduce.main(["--pythons", "3.13"])
+    assert "name two" in capsys.readouterr().err
+
+
+def test_pythons_that_are_not_there_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reproduce.main(["--pythons", str(tmp_path / "a"), str(tmp_path / "b")]) == 1
+    assert f"reproduce: no environment of Python {tmp_path / 'a'}: " in capsys.readouterr().err
