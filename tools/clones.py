@@ -189,13 +189,16 @@ def pythons_to_surroundings(
 def _run_uv(command: list[str], python: str) -> None:
     # Of this environment, as the Makefile sets it up, or else the user's own.
     own = Path(sys.executable).parent / "uv"
-    done = subprocess.run(
-        [str(own) if own.is_file() else "uv", "-q", *command],
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [str(own) if own.is_file() else "uv", "-q", *command],
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise InputError("uv is not installed; make sets it up in .venv") from None
     if done.returncode:
         raise InputError(f"no environment of Python {python}: {done.stderr.strip()}")
 
