@@ -15,7 +15,8 @@ from app.backend import ImageAnswer
 from app.checked_image import CheckedImage
 from app.display import Display
 from rhymes.client.description import ModelDescription
-from rhymes.predictions.export_cells import Dialect, check_names
+from rhymes.export.dialect import Dialect
+from rhymes.predictions.export_cells import check_names, fitting_dialect
 from rhymes.predictions.image_list import Failure, names_to_images
 from rhymes.predictions.prediction_files import ANNOTATIONS, Rank, prediction_folder
 from rhymes.predictions.prediction_outputs import (
@@ -47,7 +48,7 @@ class Results:
     @property
     def dialect(self) -> Dialect:
         """Of the CSV: polygons where the model gives masks."""
-        return "polygons" if self.model.has_masks else "boxes"
+        return fitting_dialect(has_masks=self.model.has_masks)
 
 
 def image_to_json(image: CheckedImage, results: Results) -> str:
@@ -97,7 +98,7 @@ def _save(parent: Path, results: Results, rank: Rank, *, with_images: bool) -> P
             writer.add(outputs)
         run = _about(results) | {
             "score": results.display.score,
-            "dialect": results.dialect,
+            "dialect": results.dialect.name,
             "rank": rank,
             "complete": not results.failures,
         }

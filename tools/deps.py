@@ -35,8 +35,8 @@ def module_path(name: str) -> Path | None:
 @cache
 def direct_imports(path: Path) -> frozenset[Path]:
     """Files of ours that a file imports, wherever in it the import stands."""
-    found: set[Path] = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+    found = set(_listed_modules(path))
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -45,7 +45,25 @@ def direct_imports(path: Path) -> frozenset[Path]:
         else:
             continue
         found |= {found_path for name in names if (found_path := module_path(name))}
-    return frozenset(each for each in found if each.name != "__init__.py" and each != path)
+    return frozenset(each for each in found if each != path and _has_code(each))
+
+
+def _listed_modules(path: Path) -> list[Path]:
+    """The modules that a package imports because they are there (`pkgutil.iter_modules`)."""
+    called = (node.func for node in ast.walk(_tree(path)) if isinstance(node, ast.Call))
+    if not any(isinstance(each, ast.Attribute) and each.attr == "iter_modules" for each in called):
+        return []
+    return [each.relative_to(ROOT) for each in (ROOT / path).parent.glob("*.py")]
+
+
+def _has_code(path: Path) -> bool:
+    """Whether a file is more than the docstring of a package."""
+    return path.name != "__init__.py" or len(_tree(path).body) > 1
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
 
 
 @cache

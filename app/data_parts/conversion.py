@@ -14,7 +14,7 @@ from app.notices import explained
 from app.plain_text import plain
 from app.repository import CONVERSION, load_json, load_table
 from rhymes.coco.conversion_report import MEANINGS
-from rhymes.export.rhymes import Reason
+from rhymes.export.annotations import Reason
 
 _INDEX = Path("data/export/index.csv")
 

@@ -27,20 +27,14 @@ from rhymes.coco.conversion_tally import ConversionCounts
 from rhymes.coco.files import CocoAnnotation, CocoImage, names_to_categories, save_coco
 from rhymes.coco.label_map import save_label_map, save_labels
 from rhymes.coco.splits import SPLITS, Assignment, assign_splits, load_pins, save_pins
-from rhymes.common.csv import load_columns, load_rows
+from rhymes.common.csv import load_rows
 from rhymes.common.errors import InputError
+from rhymes.export.annotations import Annotation, Reason
 from rhymes.export.categories import LabelMatcher, load_categories
+from rhymes.export.cells import ANNOTATION_COLUMN, cell_to_items, item_to_annotation, item_to_label
+from rhymes.export.dialects import load_dialect
 from rhymes.export.fetched import IndexedImage, load_image_index
 from rhymes.export.geometry import Shape
-from rhymes.export.rhymes import (
-    ANNOTATION_COLUMN,
-    Annotation,
-    Reason,
-    cell_to_items,
-    item_to_annotation,
-    item_to_label,
-)
-from rhymes.export.table import image_column
 
 
 class AnnotationCache:
@@ -134,14 +128,6 @@ def convert_export(
     return tally
 
 
-def _load_image_column(path: Path) -> str:
-    columns = load_columns(path)
-    try:
-        return image_column(columns)
-    except InputError as error:
-        raise InputError(f"{path}: row 1: {error}") from None
-
-
 class _Reader:
     """Reads the annotations CSV; rows of one image become one image."""
 
@@ -149,7 +135,7 @@ class _Reader:
         self, export: Path, matcher: LabelMatcher, tally: ConversionCounts, spool: AnnotationCache
     ) -> None:
         self._path = export / "annotations.csv"
-        self._column = _load_image_column(self._path)
+        self._column = load_dialect(self._path).image_column
         self._index = load_image_index(export / "index.csv")
         self._matcher = matcher
         self._tally = tally

@@ -11,8 +11,9 @@ from typing import Any
 from rhymes.coco.conversion_tally import ConversionCounts
 from rhymes.coco.splits import SPLITS
 from rhymes.common.files import save_json, save_text
+from rhymes.export.annotations import ITEM_REASONS, Reason
 from rhymes.export.categories import LabelMatcher
-from rhymes.export.rhymes import ITEM_REASONS, Reason
+from rhymes.export.dialects import DIALECTS
 
 _LISTED = 10
 _LABELS_COMPARED = 50
@@ -148,12 +149,14 @@ def _list(names: Sequence[str]) -> str:
     return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"
 
 
+_ITEM_TYPES = " and ".join(dialect.item_type for dialect in DIALECTS.values())
+
 MEANINGS = {
     Reason.NO_IDENTIFICATIONS: "rows that nobody annotated: no `identifications` in the cell",
     Reason.BAD_CELL: "rows whose cell is neither JSON nor a Python literal of the known form",
     Reason.IMAGE_FAILED: "rows whose image could not be fetched (the report of `fetch` says why)",
     Reason.NULL_ITEM: "objects that are `null` or no mapping",
-    Reason.UNKNOWN_TYPE: "objects of another type than boundingBox and polygon",
+    Reason.UNKNOWN_TYPE: f"objects of another type than {_ITEM_TYPES}",
     Reason.NO_LABEL: "objects without a label",
     Reason.UNKNOWN_LABEL: "objects whose label is not in the categories CSV (not an error)",
     Reason.NOT_FINITE: "objects with a coordinate that is no number (NaN, infinity, text, > 1e6)",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rhymes.coco.splits import SPLITS
 from rhymes.common.errors import InputError
-from rhymes.export.rhymes import ITEM_REASONS, ROW_REASONS, Reason
+from rhymes.export.annotations import ITEM_REASONS, ROW_REASONS, Reason
 
 # Dropping these loses nothing: training on a subset of the classes is a use.
 _HARMLESS = (Reason.UNKNOWN_LABEL, Reason.DUPLICATE_ITEM)

@@ -11,7 +11,7 @@ from rhymes.coco.splits import SPLITS
 from rhymes.data_diff.data_comparison import ClassChange, ClassCounts, Comparison, split_counts
 from rhymes.data_diff.image_labels import ImageLabels
 from rhymes.data_diff.label_changes import LabelChanges
-from rhymes.export.rhymes import Reason
+from rhymes.export.annotations import Reason
 from rhymes.versions.data_version import DataVersion
 
 _LISTED = 10

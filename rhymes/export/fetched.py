@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from rhymes.common.csv import load_columns, load_rows
+from rhymes.common.csv import load_rows
 from rhymes.common.errors import InputError
 from rhymes.common.files import save_text
-from rhymes.export.table import image_column
+from rhymes.export.dialects import load_dialect
 
 INDEX_COLUMNS = ("image", "sha256", "width", "height", "error")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -87,13 +87,9 @@ def load_sources(annotations: Path) -> list[Source]:
     """Read the distinct values of the image column, in order of first appearance.
 
     Raises:
-        InputError: naming file and row: see `load_rows` and `image_column`; or there is no row.
+        InputError: naming file and row: see `load_rows` and `load_dialect`; or there is no row.
     """
-    columns = load_columns(annotations)
-    try:
-        column = image_column(columns)
-    except InputError as error:
-        raise InputError(f"{annotations}: row 1: {error}") from None
+    column = load_dialect(annotations).image_column
     rows: dict[str, list[int]] = {}
     for row in load_rows(annotations):
         rows.setdefault(row.cells[column], []).append(row.number)

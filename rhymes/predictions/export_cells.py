@@ -1,6 +1,6 @@
-"""Detections -> Rhymes' annotation cells, in both dialects, and the prediction JSON of an image.
+"""Detections -> the items of an export's annotation cell in any dialect, and the prediction JSON.
 
-What is written here, `rhymes.export.rhymes` reads: a pre-annotation is raw input of the pipeline.
+What is written here, `rhymes.export.cells` reads: a pre-annotation is raw input of the pipeline.
 Coordinates are rounded to 1/100 of a pixel, so the corners of a box that was read back lie within
 0.005 pixels of the detection's (0.025 for a side shorter than 0.02: it is lengthened, because the
 reader drops a box without a size). Scores are shortest decimals of the float32 and lose nothing.
@@ -10,21 +10,17 @@ A ring is one closed outline without holes: of an object in several parts the la
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from rhymes.common.errors import InputError
 from rhymes.detections.detections import Detections
 from rhymes.detections.masks import Ring, crop_to_polygons
 from rhymes.export.categories import normalised
-from rhymes.export.rhymes import BOX, NO_CATEGORY, POLYGON
-from rhymes.export.table import ImageColumn
-
-Dialect = Literal["boxes", "polygons"]
-
-IMAGE_COLUMNS: dict[Dialect, ImageColumn] = {"boxes": "cdn_file_url", "polygons": "image_url"}
+from rhymes.export.dialect import Dialect, ExportObject
+from rhymes.export.dialects import boxes, polygons
+from rhymes.export.geometry import Box
 
 _DECIMALS = 2
 # Pixels. Twice what the reader wants at least (geometry.MIN_SIDE), because the sum of a rounded
@@ -91,51 +87,39 @@ def _name_problem(name: str, seen: Mapping[str, int]) -> str:
     return f"has the name of class {seen[key]}" if key in seen else ""
 
 
+def fitting_dialect(*, has_masks: bool) -> Dialect:
+    """Return the dialect that loses least of what a model finds."""
+    return polygons.DIALECT if has_masks else boxes.DIALECT
+
+
 def detections_to_items(
     detections: Detections, outlines: Outlines, names: Mapping[int, str], dialect: Dialect
 ) -> list[dict[str, Any]]:
     """Make the items of an annotation cell, the best object first.
 
-    In the polygons dialect an object without a ring is written as a box rather than lost: a file
-    may mix both types of items.
-
     Args:
         detections: The objects of one image.
         outlines: Of the same objects.
         names: Class names by id.
-        dialect: Which type the items have.
+        dialect: Which makes the items.
 
     Raises:
         InputError: a class has no name.
     """
-    return [
-        _polygon_item(detections, i, names, ring)
-        if dialect == "polygons" and ring is not None
-        else _box_item(detections, i, names)
-        for i, ring in enumerate(outlines.rings)
-    ]
+    objects = _detections_to_objects(detections, outlines, names)
+    return [dialect.object_to_item(each) for each in objects]
 
 
-def _polygon_item(
-    detections: Detections, index: int, names: Mapping[int, str], ring: list[list[float]]
-) -> dict[str, Any]:
-    name = _name(detections, index, names)
-    item: dict[str, Any] = {"type": POLYGON, "data": ring, "errors": [], "category": name}
-    # That category means none to a reader; a class of this very name needs its label elsewhere.
-    if name == NO_CATEGORY:
-        item["attributes"] = {"label": name}
-    return item | {"proba": _score(detections, index)}
-
-
-def _box_item(detections: Detections, index: int, names: Mapping[int, str]) -> dict[str, Any]:
-    return {
-        "type": BOX,
-        "data": _box_data(detections, index),
-        "errors": [],
-        "category": NO_CATEGORY,
-        "attributes": {"label": _name(detections, index, names)},
-        "proba": _score(detections, index),
-    }
+def _detections_to_objects(
+    detections: Detections, outlines: Outlines, names: Mapping[int, str]
+) -> Iterator[ExportObject]:
+    for i, ring in enumerate(outlines.rings):
+        yield ExportObject(
+            label=_name(detections, i, names),
+            box=_rounded_box(detections, i),
+            ring=ring,
+            score=float(str(detections.scores[i])),
+        )
 
 
 def _name(detections: Detections, index: int, names: Mapping[int, str]) -> str:
@@ -148,16 +132,12 @@ def _name(detections: Detections, index: int, names: Mapping[int, str]) -> str:
     return names[class_id]
 
 
-def _score(detections: Detections, index: int) -> float:
-    return float(str(detections.scores[index]))
-
-
-def _box_data(detections: Detections, index: int) -> list[float]:
-    """Round a box to [x, y, width, height] that lies in the image and has a size."""
+def _rounded_box(detections: Detections, index: int) -> Box:
+    """Round a box to x, y, width, height that lie in the image and have a size."""
     xmin, ymin, xmax, ymax = detections.boxes[index].tolist()
     x, width = _side(xmin, xmax, detections.width)
     y, height = _side(ymin, ymax, detections.height)
-    return [x, y, width, height]
+    return x, y, width, height
 
 
 def _side(low: float, high: float, size: int) -> tuple[float, float]:
@@ -167,11 +147,6 @@ def _side(low: float, high: float, size: int) -> tuple[float, float]:
         start = min(start, round(size - _THINNEST, _DECIMALS))
         return start, _THINNEST
     return start, round(end - start, _DECIMALS)
-
-
-def items_to_cell(items: Sequence[Mapping[str, Any]]) -> str:
-    """Make the text of an `output_content` cell: JSON in one line, the same for the same items."""
-    return json.dumps({"identifications": list(items)}, ensure_ascii=False, allow_nan=False)
 
 
 def detections_to_prediction(
@@ -186,7 +161,7 @@ def detections_to_prediction(
         {"info": ..., "identifications": [...]}: the items of the boxes dialect, each with its
         outline as `polygone` ([[x, y], ...]), null where there is none.
     """
-    items = detections_to_items(detections, outlines, names, "boxes")
+    items = detections_to_items(detections, outlines, names, boxes.DIALECT)
     return {
         "info": dict(info),
         "identifications": [

@@ -18,6 +18,7 @@ from pathlib import Path
 from rhymes.client.client import DetectorClient
 from rhymes.client.errors import ServingError
 from rhymes.common.errors import InputError
+from rhymes.export.dialects import DIALECTS
 from rhymes.predictions.image_list import ImageList, path_to_text, paths_to_images
 from rhymes.predictions.prediction_files import FAILURES, check_out
 from rhymes.predictions.prediction_run import RunOptions, RunResult, predict_images
@@ -100,7 +101,7 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
         help="write objects of at least this score, 0 to 1 (%(default)g)",
     )  # fmt: skip
     output.add_argument(
-        "--dialect", choices=("boxes", "polygons"),
+        "--dialect", choices=tuple(DIALECTS),
         help="of annotations.csv (default: polygons where the model gives masks)",
     )  # fmt: skip
     output.add_argument(
@@ -174,7 +175,7 @@ def _run_options(options: argparse.Namespace, out: Path) -> RunOptions:
     return RunOptions(
         out,
         score=options.score,
-        dialect=options.dialect,
+        dialect=DIALECTS[options.dialect] if options.dialect else None,
         rank=options.rank,
         is_drawn=not options.no_images,
         workers=options.workers,

@@ -3,7 +3,7 @@
     annotations.csv    one row an image: the export's image column and `output_content`
     categories.csv     the model's classes, one a row
     images/            the images, byte for byte (unless they lie at a URL)
-    images/          annotated images to look at
+    drawings/          annotated images to look at
     json/              one prediction an image, in the shape that the platform loads
     coco_results.json  COCO results, a list; masks as RLE, with all parts
     coco_images.json   COCO's images and categories, to which their ids belong
@@ -31,8 +31,8 @@ from rhymes.common.csv import FORMULA_STARTS
 from rhymes.common.errors import InputError
 from rhymes.common.files import folder_written_aside, save_json, save_text
 from rhymes.export.categories import COLUMN as CATEGORY_COLUMN
-from rhymes.export.rhymes import ANNOTATION_COLUMN
-from rhymes.predictions.export_cells import IMAGE_COLUMNS, Dialect
+from rhymes.export.cells import ANNOTATION_COLUMN
+from rhymes.export.dialect import Dialect
 from rhymes.predictions.image_list import IMAGES, Failure
 from rhymes.predictions.prediction_outputs import Outputs
 from rhymes.predictions.ranking import Uncertainty, most_uncertain_first
@@ -174,7 +174,7 @@ class PredictionWriter:
             places = most_uncertain_first([written.uncertainty for written in self._written])
         ends = [written.position for written in self._written[1:]] + [self._end]
         with (self._folder / ANNOTATIONS).open("wb") as file:
-            header = (IMAGE_COLUMNS[dialect], ANNOTATION_COLUMN)
+            header = (dialect.image_column, ANNOTATION_COLUMN)
             file.write(_rows_to_csv([header]).encode("utf-8"))
             for place in places:
                 start = self._written[place].position

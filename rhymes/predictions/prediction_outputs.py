@@ -13,13 +13,13 @@ from PIL import Image
 from rhymes.coco.files import CocoImage
 from rhymes.detections.detections import Detections, detections_to_coco
 from rhymes.detections.drawing import detections_to_labels, draw_detections
+from rhymes.export.cells import items_to_cell
+from rhymes.export.dialect import Dialect
 from rhymes.images.images import UprightImage, image_to_pixels
 from rhymes.predictions.export_cells import (
-    Dialect,
     detections_to_items,
     detections_to_outlines,
     detections_to_prediction,
-    items_to_cell,
 )
 from rhymes.predictions.image_list import ListedImage
 from rhymes.predictions.ranking import Uncertainty, detections_to_uncertainty

@@ -23,8 +23,9 @@ from rhymes.client.errors import (
     VersionNotLoaded,
 )
 from rhymes.common.errors import InputError
+from rhymes.export.dialect import Dialect
 from rhymes.images.images import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS, UprightImage, check_image
-from rhymes.predictions.export_cells import Dialect, check_names
+from rhymes.predictions.export_cells import check_names, fitting_dialect
 from rhymes.predictions.image_list import Failure, ImageList, ListedImage, load_image
 from rhymes.predictions.interrupts import undisturbed
 from rhymes.predictions.prediction_files import Counts, PredictionWriter, Rank, prediction_folder
@@ -129,7 +130,7 @@ def predict_images(client: Client, listed: ImageList, options: RunOptions) -> Ru
             f"model '{model.name}' does not state the names of its classes; give its --label_map"
         )
     check_names(model.class_names)
-    dialect: Dialect = options.dialect or ("polygons" if model.has_masks else "boxes")
+    dialect = options.dialect or fitting_dialect(has_masks=model.has_masks)
     about = {"model": model.name, "version": model.version, "identity": model.identity}
     settings = OutputSettings(model.class_names, dialect, options.score, options.is_drawn, about)
     with ExitStack() as last, prediction_folder(options.out) as writer:
@@ -141,7 +142,7 @@ def predict_images(client: Client, listed: ImageList, options: RunOptions) -> Ru
         # From here on until the folder has its name, a second Ctrl-C would cost all of it.
         last.enter_context(undisturbed())
         names = [model.class_names[class_id] for class_id in sorted(model.class_names)]
-        asked = {"score": options.score, "dialect": dialect, "rank": options.rank}
+        asked = {"score": options.score, "dialect": dialect.name, "rank": options.rank}
         writer.finish(names, dialect, options.rank, about | asked | {"complete": stop is None})
     untried = len(listed.images) - run.tried
     return RunResult(model, dialect, writer.counts, writer.failures, stop, untried)

@@ -16,7 +16,7 @@ from app.checked_image import bytes_to_image
 from app.display import Display
 from app.downloads import Results, image_to_json, results_to_csv, results_to_zip
 from rhymes.common.errors import InputError
-from rhymes.export.rhymes import ANNOTATION_COLUMN
+from rhymes.export.cells import ANNOTATION_COLUMN
 from rhymes.predictions.image_list import Failure
 from tests.support.fake_client import FakeClient, encode_image
 

@@ -19,22 +19,10 @@ from rhymes.coco.files import Coco, load_coco
 from rhymes.coco.label_map import load_label_map
 from rhymes.coco.splits import SPLITS, compile_group_pattern, load_pins
 from rhymes.common.errors import InputError
+from tests.support.export_items import box, cell, polygon
 
 OPTIONS = ConversionOptions(seed=1, fractions=(0.7, 0.15, 0.15))
 WIDTH, HEIGHT = 100, 80
-
-
-def box(data: Any = (10, 20, 30, 40), label: Any = "RBC", **changes: Any) -> dict[str, Any]:
-    item = {"type": "boundingBox", "data": data, "errors": [], "category": "Annotation"}
-    return item | {"attributes": {"label": label}} | changes
-
-
-def polygon(data: Any = ((10, 10), (30, 10), (30, 20)), label: Any = "RBC") -> dict[str, Any]:
-    return {"type": "polygon", "data": data, "category": label}
-
-
-def cell(*items: Any) -> str:
-    return json.dumps({"identifications": items})
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pytest
 from rhymes.coco.conversion_report import tally_to_markdown, tally_to_report
 from rhymes.coco.conversion_tally import ConversionCounts
 from rhymes.common.errors import InputError
-from rhymes.export.rhymes import Reason
+from rhymes.export.annotations import Reason
 
 
 def counted(**changes: int) -> ConversionCounts:

@@ -7,7 +7,6 @@ import pytest
 
 from rhymes.common.csv import Row, load_columns, load_rows
 from rhymes.common.errors import InputError
-from rhymes.export.table import image_column
 
 
 @pytest.fixture
@@ -88,25 +87,7 @@ def test_columns(table: Path) -> None:
     assert load_columns(table) == ["image_url", "output_content"]
 
 
-@pytest.mark.parametrize("column", ["cdn_file_url", "image_url"])
-def test_image_column(column: str) -> None:
-    assert image_column(["output_content", column]) == column
-
-
-@pytest.mark.parametrize(
-    ("columns", "reason"),
-    [
-        pytest.param(["cdn_file_url", "image_url"], "has both", id="both"),
-        pytest.param(["file", "output_content"], "it has 'file', 'output_content'", id="neither"),
-    ],
-)
-def test_image_column_is_an_error(columns: list[str], reason: str) -> None:
-    with pytest.raises(InputError, match=reason):
-        image_column(columns)
-
-
 def test_real_exports(shared: Path) -> None:
     for name, rows in [("bccd3", 364), ("breadboard5", 110), ("microcontroller4", 149)]:
         path = shared / "datasets" / name / "annotations.csv"
-        assert image_column(load_columns(path)) in load_columns(path)
         assert sum(1 for _ in load_rows(path, ["output_content"])) >= rows

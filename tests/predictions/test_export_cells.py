@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from rhymes.common.errors import InputError
 from rhymes.detections.detections import Detections
 from rhymes.detections.masks import MaskCrop
+from rhymes.export.annotations import Annotation
 from rhymes.export.categories import LabelMatcher
-from rhymes.export.rhymes import Annotation, cell_to_items, item_to_annotation
+from rhymes.export.cells import cell_to_items, item_to_annotation, items_to_cell
+from rhymes.export.dialects import DIALECTS
 from rhymes.predictions.export_cells import (
-    Dialect,
     Outlines,
     check_names,
     detections_to_items,
     detections_to_outlines,
     detections_to_prediction,
-    items_to_cell,
 )
 
 NAMES = {1: "RED", 2: "logic gate", 3: 'crème "brûlée", 1/2-x'}
@@ -49,8 +49,9 @@ def mask(*rows: str, x: int = 10, y: int = 20) -> MaskCrop:
     return MaskCrop(x, y, np.array([[cell == "#" for cell in row] for row in rows], np.bool_))
 
 
-def items(detections: Detections, dialect: Dialect, names: dict[int, str] = NAMES) -> list[Any]:
-    return detections_to_items(detections, detections_to_outlines(detections), names, dialect)
+def items(detections: Detections, dialect: str, names: dict[int, str] = NAMES) -> list[Any]:
+    outlines = detections_to_outlines(detections)
+    return detections_to_items(detections, outlines, names, DIALECTS[dialect])
 
 
 def read_back(cell: str, names: dict[int, str], width: int, height: int) -> list[Annotation]:
@@ -128,12 +129,12 @@ def test_nothing_found_is_an_image_without_objects_not_one_that_nobody_annotated
     assert cell_to_items(cell) == []
 
 
-@pytest.mark.parametrize("dialect", ["boxes", "polygons"])
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(
     "name",
     ["Annotation", "a, b", 'a "b"', "it's", "crème brûlée", "=1+1", "-", "西瓜", "a\\b", "a\tb"],
 )  # fmt: skip
-def test_class_is_read_back_whatever_its_name(name: str, dialect: Dialect) -> None:
+def test_class_is_read_back_whatever_its_name(name: str, dialect: str) -> None:
     names = {1: "other", 2: name}
     check_names(names)
     found = make((10, 20, 12, 22), class_ids=[2], masks=(mask("##", "##"),))

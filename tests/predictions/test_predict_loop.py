@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rhymes.predictions.export_cells import Dialect
+from rhymes.export.dialects import DIALECTS
 from rhymes.predictions.image_list import paths_to_images
 from rhymes.predictions.prediction_run import RunOptions, predict_images
 from tests.support.export_loop import assert_same_objects, export_to_coco, fetched_bytes
@@ -48,14 +48,14 @@ def draw_images(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("rank", ["input", "uncertain"])
-@pytest.mark.parametrize("dialect", ["boxes", "polygons"])
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_predictions_are_read_back_as_they_were(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: Dialect, rank: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: str, rank: Any
 ) -> None:
     draw_images(tmp_path / "in")
     out = tmp_path / "out"
     listed = paths_to_images([tmp_path / "in"], out)
-    predict_images(FakeClient(), listed, RunOptions(out, dialect=dialect, rank=rank))
+    predict_images(FakeClient(), listed, RunOptions(out, dialect=DIALECTS[dialect], rank=rank))
     with (out / "annotations.csv").open(encoding="utf-8", newline="") as file:
         assert len(list(csv.reader(file))) == 25
 

@@ -25,6 +25,8 @@ from rhymes.coco.files import load_coco
 from rhymes.common.errors import InputError
 from rhymes.detections.detections import Detections
 from rhymes.detections.masks import MaskCrop
+from rhymes.export.dialect import Dialect
+from rhymes.export.dialects import boxes, polygons
 from rhymes.images.images import UprightImage
 from rhymes.predictions.image_list import ImageList, paths_to_images
 from rhymes.predictions.prediction_files import PredictionWriter, check_out
@@ -166,12 +168,12 @@ def test_images_and_copies_are_left_out_on_request(image_folder: Path, tmp_path:
     [
         (True, None, "image_url", "polygon"),
         (False, None, "cdn_file_url", "boundingBox"),
-        (True, "boxes", "cdn_file_url", "boundingBox"),
-        (False, "polygons", "image_url", "boundingBox"),
+        (True, boxes.DIALECT, "cdn_file_url", "boundingBox"),
+        (False, polygons.DIALECT, "image_url", "boundingBox"),
     ],
 )
 def test_dialect(
-    image_folder: Path, tmp_path: Path, masks: bool, dialect: Any, column: str, kind: str
+    image_folder: Path, tmp_path: Path, masks: bool, dialect: Dialect | None, column: str, kind: str
 ) -> None:
     run(FakeClient(masks=masks), image_folder, tmp_path / "out", dialect=dialect)
     row = rows(tmp_path / "out")[0]

@@ -15,15 +15,12 @@ from rhymes.common.errors import InputError
 from rhymes.common.params import dict_to_section, load_section
 from stages import coco
 from stages.coco import CocoParams
+from tests.support.export_items import box
 
 PARAMS: dict[str, Any] = {
     "seed": 1, "val_fraction": 0.15, "test_fraction": 0.15, "group_pattern": None,
     "label_separator": None, "max_dropped_fraction": 0.05,
 }  # fmt: skip
-
-
-def box(*data: float, label: str = "RBC") -> dict[str, Any]:
-    return {"type": "boundingBox", "data": data, "attributes": {"label": label}}
 
 
 def write_csv(path: Path, rows: list[tuple[Any, ...]]) -> None:
@@ -36,7 +33,7 @@ def write_csv(path: Path, rows: list[tuple[Any, ...]]) -> None:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository's root with an export of 20 images with two objects each."""
     monkeypatch.chdir(tmp_path)
-    write_export([[box(n, 1, 9, 9), box(1, n + 20, 9, 9)] for n in range(20)])
+    write_export([[box([n, 1, 9, 9]), box([1, n + 20, 9, 9])] for n in range(20)])
     write_csv(coco.PINS, [("group", "split")])
     write_params()
     return tmp_path
@@ -85,19 +82,19 @@ def test_seed_changes_the_split(folder: Path) -> None:
         pytest.param(0, 2, [], 0.05, "2 of 20 rows cannot be used", id="images"),
         pytest.param(2, 0, [], 0.05, None, id="at the limit"),
         pytest.param(4, 0, [], 0.1, None, id="limit raised"),
-        pytest.param(0, 0, [box(1, 1, 2, 3, label="CAT")] * 40, 0, None, id="unknown labels"),
-        pytest.param(0, 0, [box(1, 1, 2, 3)] * 41, 0, None, id="duplicates"),
+        pytest.param(0, 0, [box([1, 1, 2, 3], label="CAT")] * 40, 0, None, id="unknown labels"),
+        pytest.param(0, 0, [box([1, 1, 2, 3])] * 41, 0, None, id="duplicates"),
         pytest.param(
-            4, 0, [box(1, 1, 2, 3, label="CAT")] * 40, 0.08, "4 of 40", id="unknown do not dilute"
+            4, 0, [box([1, 1, 2, 3], label="CAT")] * 40, 0.08, "4 of 40", id="unknown do not dilute"
         ),
     ],
 )
 def test_limit_of_losses(
     folder: Path, broken: int, failed: int, extra: list[Any], limit: float, message: str | None
 ) -> None:
-    images = [[box(n, 1, 9, 9), box(1, n + 20, 9, 9)] for n in range(20)]
+    images = [[box([n, 1, 9, 9]), box([1, n + 20, 9, 9])] for n in range(20)]
     for image in images[:broken]:
-        image[0] = box(1, 1, 0, 5)
+        image[0] = box([1, 1, 0, 5])
     write_export([*images[:-1], images[-1] + extra], failed)
     write_params(max_dropped_fraction=limit)
     if message is None:

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from rhymes.common.errors import InputError
 from rhymes.common.files import file_to_sha256, save_json
-from rhymes.export.rhymes import Reason
+from rhymes.export.annotations import Reason
 from rhymes.metrics.evaluation import Thresholds, evaluate_results, save_evaluation, save_results
 from rhymes.versions.published import PUBLISHED_FILE, results_to_published, save_published
 from stages import gate

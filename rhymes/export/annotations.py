@@ -1,0 +1,37 @@
+"""The annotation of one object, and the reasons why a row or an item of an export gives none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rhymes.export.geometry import Shape
+
+
+class Reason(StrEnum):
+    """Why a row or an item is not in the training data; the codes of report.json."""
+
+    NO_IDENTIFICATIONS = "no_identifications"
+    BAD_CELL = "bad_cell"
+    IMAGE_FAILED = "image_failed"
+    NULL_ITEM = "null_item"
+    UNKNOWN_TYPE = "unknown_type"
+    NO_LABEL = "no_label"
+    UNKNOWN_LABEL = "unknown_label"
+    NOT_FINITE = "not_finite"
+    TOO_FEW_POINTS = "too_few_points"
+    EMPTY_BOX = "empty_box"
+    OUTSIDE_IMAGE = "outside_image"
+    DUPLICATE_ITEM = "duplicate_item"
+
+
+ROW_REASONS = (Reason.NO_IDENTIFICATIONS, Reason.BAD_CELL, Reason.IMAGE_FAILED)
+ITEM_REASONS = tuple(reason for reason in Reason if reason not in ROW_REASONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One object in an image: its class id, from 1, and its shape, cut to the image."""
+
+    class_id: int
+    shape: Shape

@@ -1,0 +1,144 @@
+"""The annotation cells of an export: the text of a cell <-> its items, an item -> an annotation.
+
+A cell of the column `output_content` holds the objects of one image:
+`{"identifications": [{"type": ..., "data": ..., ...}, ...]}`. An item says by its `type` which of
+`rhymes.export.dialects` it is in, so that one file may mix them.
+
+Nothing here raises for what a cell holds: each cell and item that cannot be used has a `Reason`.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rhymes.export.annotations import Annotation, Reason
+from rhymes.export.categories import LabelMatcher
+from rhymes.export.dialect import Item
+from rhymes.export.dialects import DIALECTS, item_type_to_dialect
+
+ANNOTATION_COLUMN = "output_content"
+
+# How SQL clients and spreadsheets write a cell without a value.
+_NULLS = frozenset({"", "null", "none", "nan", r"\n"})
+
+# Forty times the longest cell seen. A Python literal of this length takes 0.5 GB to parse.
+_MAX_CELL = 5_000_000
+
+# Twenty times the nesting of any real cell. Python's own limits differ from release to release.
+_MAX_DEPTH = 100
+
+# What a Python literal may hold besides literals: repr() of a NaN, and JSON's own constants.
+_CONSTANTS: dict[str, float | bool | None] = {
+    "nan": math.nan, "NaN": math.nan, "inf": math.inf, "Infinity": math.inf,
+    "null": None, "true": True, "false": False,
+}  # fmt: skip
+
+
+def cell_to_items(cell: str) -> list[Any] | Reason:
+    """Parse an annotation cell, JSON or a Python literal, into its items, unread.
+
+    No value, `null`, and a mapping without `identifications` or with null there mean that nobody
+    annotated the image: `no_identifications`. An empty list means that someone did and found
+    nothing. What cannot be parsed or has another form is a `bad_cell`. Of a key that stands twice
+    the last counts, as in the jsonb column that the cell comes from.
+    """
+    text = cell.strip()
+    if text.lower() in _NULLS:
+        return Reason.NO_IDENTIFICATIONS
+    try:
+        value = _text_to_value(text)
+        _check_depth(value)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return Reason.BAD_CELL
+    if not isinstance(value, dict):
+        return Reason.NO_IDENTIFICATIONS if value is None else Reason.BAD_CELL
+    match value.get("identifications"):
+        case None:
+            return Reason.NO_IDENTIFICATIONS
+        case list() | tuple() as items:
+            return list(items)
+        case _:
+            return Reason.BAD_CELL
+
+
+def _text_to_value(text: str) -> object:
+    """Parse JSON (with NaN and Infinity), else a Python literal; never evaluates an expression."""
+    if len(text) > _MAX_CELL:
+        raise ValueError("too long")
+    try:
+        return json.loads(text)
+    except ValueError:
+        tree = ast.parse(text, mode="eval")
+    try:
+        return ast.literal_eval(tree)
+    except ValueError:
+        return ast.literal_eval(_NamesToConstants().visit(tree))
+
+
+def _check_depth(value: object) -> None:
+    """Raise ValueError for lists and mappings in more than `_MAX_DEPTH` of each other."""
+    level: list[Any] = [[value]]
+    for _ in range(_MAX_DEPTH + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list, tuple))
+        ]
+        if not level:
+            return
+    raise ValueError("nested too deeply")
+
+
+class _NamesToConstants(ast.NodeTransformer):
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id not in _CONSTANTS:
+            return node
+        return ast.copy_location(ast.Constant(_CONSTANTS[node.id]), node)
+
+
+def items_to_cell(items: Sequence[Mapping[str, Any]]) -> str:
+    """Make the text of an `output_content` cell: JSON in one line, the same for the same items."""
+    return json.dumps({"identifications": list(items)}, ensure_ascii=False, allow_nan=False)
+
+
+def item_to_annotation(
+    item: object, matcher: LabelMatcher, width: int, height: int
+) -> Annotation | Reason:
+    """Read one item of an image of `width` x `height` pixels.
+
+    The first reason that applies is the one given, in the order of `Reason`: what an item is and
+    whether its class is wanted come before its geometry, so that a broken box of a class that is
+    not trained on costs nothing.
+    """
+    if not isinstance(item, Mapping):
+        return Reason.NULL_ITEM
+    dialect = item_type_to_dialect(item.get("type"))
+    if dialect is None:
+        return Reason.UNKNOWN_TYPE
+    label = item_to_label(item)
+    if label is None:
+        return Reason.NO_LABEL
+    class_id = matcher.class_id(label)
+    if class_id is None:
+        return Reason.UNKNOWN_LABEL
+    shape = dialect.data_to_shape(item.get("data"), width, height)
+    return shape if isinstance(shape, Reason) else Annotation(class_id, shape)
+
+
+def item_to_label(item: Item) -> str | None:
+    """Return an item's label; None where it has none.
+
+    The label of the item's own dialect counts first. Where there is none, those of the others
+    count, since a file may hold polygons drawn in the boxes dialect.
+    """
+    own = item_type_to_dialect(item.get("type"))
+    others = (dialect for dialect in DIALECTS.values() if dialect is not own)
+    for dialect in (own, *others) if own else others:
+        if label := dialect.item_to_label(item):
+            return label
+    return None

@@ -1,0 +1,73 @@
+"""What a dialect of the export is: its image column, and how it reads and writes one object.
+
+Each module of `rhymes.export.dialects` holds one. This module has what all of them share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rhymes.export.annotations import Reason
+from rhymes.export.geometry import Box, Shape
+
+Item = Mapping[Any, Any]
+"""An entry of a cell's `identifications`, as it was parsed: any keys, any values."""
+
+NO_CATEGORY = "Annotation"
+"""What the platform writes as `category` of an item that has its label elsewhere: no label."""
+
+# Far beyond any image (JPEG ends at 65,535 pixels), and small enough to compute with.
+_MAX_COORDINATE = 1e6
+_NUMBERS = (int, float)
+
+
+@dataclass(frozen=True)
+class ExportObject:
+    """An object to write, in plain data.
+
+    Attributes:
+        label: The name of its class.
+        box: x, y, width, height in pixels of the upright image, rounded as they are to be written.
+        ring: Its outline as [x, y] points in pixels, rounded, not closed; None without an outline.
+        score: 0 to 1.
+    """
+
+    label: str
+    box: Box
+    ring: list[list[float]] | None
+    score: float
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """A dialect of the export.
+
+    Attributes:
+        name: What commands call it.
+        image_column: The column of annotations.csv that names the image; it tells the dialect of a
+            file, so no two dialects share one.
+        item_type: An item's `type`; it tells the dialect of an item, since one file may mix them.
+        item_to_label: Returns the label where the dialect has it; None without one.
+        data_to_shape: Reads an item's `data` for an image of a width and a height in pixels.
+        object_to_item: Makes the item of an object; keys in the order to write them in.
+    """
+
+    name: str
+    image_column: str
+    item_type: str
+    item_to_label: Callable[[Item], str | None]
+    data_to_shape: Callable[[object, int, int], Shape | Reason]
+    object_to_item: Callable[[ExportObject], dict[str, Any]]
+
+
+def value_to_label(value: object) -> str | None:
+    """Return a label; None for what is no text, or blank."""
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def is_coordinate(value: Any) -> bool:
+    """Refuse NaN, infinity, numbers beyond 1e6, texts (also "12") and truth values."""
+    # The type itself, because bool is a subclass of int.
+    return type(value) in _NUMBERS and -_MAX_COORDINATE <= value <= _MAX_COORDINATE

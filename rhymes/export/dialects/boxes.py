@@ -1,0 +1,61 @@
+"""The boxes dialect: [x, y, width, height], and the class in `attributes.label`.
+
+{"type": "boundingBox", "data": [10, 20, 30, 40], "category": "Annotation",
+ "attributes": {"label": "SALAD"}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rhymes.export.annotations import Reason
+from rhymes.export.dialect import (
+    NO_CATEGORY,
+    Dialect,
+    ExportObject,
+    Item,
+    is_coordinate,
+    value_to_label,
+)
+from rhymes.export.geometry import MIN_SIDE, Shape, clip_box
+
+
+def item_to_label(item: Item) -> str | None:
+    """Return `attributes.label`."""
+    attributes = item.get("attributes")
+    return value_to_label(attributes.get("label")) if isinstance(attributes, Mapping) else None
+
+
+def data_to_shape(data: object, width: int, height: int) -> Shape | Reason:
+    """Read [x, y, width, height]; without four entries there is no box."""
+    if not isinstance(data, list | tuple) or len(data) != 4:
+        return Reason.EMPTY_BOX
+    if not all(map(is_coordinate, data)):
+        return Reason.NOT_FINITE
+    x, y, box_width, box_height = map(float, data)
+    if min(box_width, box_height) < MIN_SIDE:
+        return Reason.EMPTY_BOX
+    return clip_box((x, y, box_width, box_height), width, height) or Reason.OUTSIDE_IMAGE
+
+
+def object_to_item(written: ExportObject) -> dict[str, Any]:
+    """Write an object's box; its outline is left out."""
+    return {
+        "type": DIALECT.item_type,
+        "data": list(written.box),
+        "errors": [],
+        "category": NO_CATEGORY,
+        "attributes": {"label": written.label},
+        "proba": written.score,
+    }
+
+
+DIALECT = Dialect(
+    name="boxes",
+    image_column="cdn_file_url",
+    item_type="boundingBox",
+    item_to_label=item_to_label,
+    data_to_shape=data_to_shape,
+    object_to_item=object_to_item,
+)

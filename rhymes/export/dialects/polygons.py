@@ -1,0 +1,86 @@
+"""The polygons dialect: one outline [[x, y], ...] an object, and the class in `category`.
+
+{"type": "polygon", "data": [[10, 10], [30, 10], [30, 20]], "category": "SALAD"}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rhymes.export import geometry
+from rhymes.export.annotations import Reason
+from rhymes.export.dialect import (
+    NO_CATEGORY,
+    Dialect,
+    ExportObject,
+    Item,
+    is_coordinate,
+    value_to_label,
+)
+from rhymes.export.dialects import boxes
+from rhymes.export.geometry import Point, Shape
+
+
+def item_to_label(item: Item) -> str | None:
+    """Return `category`, unless it is the constant of items that have their label elsewhere."""
+    category = value_to_label(item.get("category"))
+    return None if category == NO_CATEGORY else category
+
+
+def data_to_shape(data: object, width: int, height: int) -> Shape | Reason:
+    """Read [[x, y], ...]: three different points at least, closed or not, enclosing an area."""
+    if not isinstance(data, list | tuple) or len(data) < 3:
+        return Reason.TOO_FEW_POINTS
+    points = _data_to_points(data)
+    if points is None:
+        return Reason.NOT_FINITE
+    ring = geometry.points_to_ring(points)
+    if len(set(ring)) < 3:
+        return Reason.TOO_FEW_POINTS
+    try:
+        region = geometry.ring_to_region(ring)
+        if geometry.is_empty(region):
+            return Reason.EMPTY_BOX
+        return geometry.clip_ring(ring, region, width, height) or Reason.OUTSIDE_IMAGE
+    except geometry.GeometryError:
+        return Reason.NOT_FINITE
+
+
+def _data_to_points(data: Sequence[Any]) -> list[Point] | None:
+    """Return the points of an outline; None where an entry is no pair of coordinates."""
+    points: list[Point] = []
+    for entry in data:
+        if not isinstance(entry, list | tuple) or len(entry) != 2:
+            return None
+        x, y = entry
+        if not (is_coordinate(x) and is_coordinate(y)):
+            return None
+        points.append((float(x), float(y)))
+    return points
+
+
+def object_to_item(written: ExportObject) -> dict[str, Any]:
+    """Write an object's outline; one without an outline as a box, rather than lose it."""
+    if written.ring is None:
+        return boxes.object_to_item(written)
+    item: dict[str, Any] = {
+        "type": DIALECT.item_type,
+        "data": written.ring,
+        "errors": [],
+        "category": written.label,
+    }
+    # That category means none to a reader; a class of this very name needs its label elsewhere.
+    if written.label == NO_CATEGORY:
+        item["attributes"] = {"label": written.label}
+    return item | {"proba": written.score}
+
+
+DIALECT = Dialect(
+    name="polygons",
+    image_column="image_url",
+    item_type="polygon",
+    item_to_label=item_to_label,
+    data_to_shape=data_to_shape,
+    object_to_item=object_to_item,
+)
