@@ -43,7 +43,8 @@ from rhymes.detector.verification import (
 from rhymes.images.images import PIXEL_LIMIT
 from rhymes.serving.server import ModelServer, ServerOptions
 from rhymes.wire.codec import array_to_tensor, tensor_to_array
-from rhymes.wire.messages import PredictRequest, WireError
+from rhymes.wire.errors import WireError
+from rhymes.wire.messages import PredictRequest
 from stages.command import run_stage
 
 CHECKPOINT, DETECTOR = Path("models/checkpoint"), Path("models/detector")

@@ -2,7 +2,8 @@
 
 A stage's `deps` name exactly the modules that it imports, directly or through others, so that a
 change of code runs those stages again that use it, and no other. They are read from the text of the
-modules; what a stage reads besides stays as it was written by hand, above them.
+modules, with what these load from a file of their own name; what a stage reads besides stays as it
+was written by hand, above them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ PACKAGES = ("rhymes", "stages", "app", "tools", "bench")
 DVC_FILE = ROOT / "dvc.yaml"
 
 _STAGE = re.compile(r"  (\w+):\n")
-_MODULE = re.compile(r"    - \S+\.py\n")
+_OURS = re.compile(rf"    - (?:{'|'.join(PACKAGES)})/\S+\n")
 
 
 def module_path(name: str) -> Path | None:
@@ -79,9 +80,16 @@ def all_imports(path: Path) -> frozenset[Path]:
 
 
 def stage_modules(stage: str) -> list[str]:
-    """A stage's own module and all that it imports, as dvc.yaml names them, sorted."""
+    """A stage's own module and all that it imports, as dvc.yaml names them, sorted.
+
+    A file beside a module with the module's name and another ending is what that module loads.
+    """
     module = Path(f"stages/{stage}.py")
-    return sorted(path.as_posix() for path in {module, *all_imports(module)})
+    return sorted(
+        beside.relative_to(ROOT).as_posix()
+        for path in {module, *all_imports(module)}
+        for beside in (ROOT / path).parent.glob(f"{path.stem}.*")
+    )
 
 
 def text_with_modules(text: str) -> str:
@@ -95,7 +103,7 @@ def text_with_modules(text: str) -> str:
         if found := _STAGE.fullmatch(line):
             stage = found[1]
         inside = inside or (bool(stage) and line == "    deps:\n")
-        if not (inside and _MODULE.fullmatch(line)):
+        if not (inside and _OURS.fullmatch(line)):
             lines.append(line)
     return "".join(lines)
 

@@ -8,14 +8,13 @@ parser, so that a file from elsewhere (comments, double quotes, other fields) is
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf import text_format
 
 from rhymes.common.errors import InputError
 from rhymes.common.files import save_text
+from rhymes.wire.messages import LabelMap
 
 _ESCAPES = str.maketrans({"\\": r"\\", "'": r"\'", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
@@ -60,7 +59,7 @@ def load_label_map(path: Path) -> dict[int, str]:
 
 def text_to_names(text: str, where: str) -> dict[int, str]:
     """Parse the text of a label map; `where` opens each error. See `load_label_map`."""
-    message: Any = _label_map_class()()
+    message = LabelMap()
     try:
         text_format.Parse(text, message, allow_unknown_field=True)
     except (text_format.ParseError, UnicodeDecodeError) as error:
@@ -89,26 +88,6 @@ def _problems(pairs: list[tuple[int, str]]) -> Iterator[str]:
         names.add(name)
     if missing := sorted(set(range(1, len(ids) + 1)) - ids):
         yield f"id {missing[0]} is missing; the ids of {len(ids)} classes are 1 to {len(ids)}"
-
-
-@cache
-def _label_map_class() -> type[Any]:
-    """Declare the two messages of string_int_label_map.proto that a label map needs."""
-    field = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="rhymes/label_map.proto", package="rhymes")
-    item = file.message_type.add(name="Item")
-    optional = field.LABEL_OPTIONAL
-    item.field.add(name="name", number=1, type=field.TYPE_STRING, label=optional)
-    item.field.add(name="id", number=2, type=field.TYPE_INT32, label=optional)
-    item.field.add(name="display_name", number=3, type=field.TYPE_STRING, label=optional)
-    file.message_type.add(name="LabelMap").field.add(
-        name="item", number=1, type=field.TYPE_MESSAGE, label=field.LABEL_REPEATED,
-        type_name=".rhymes.Item",
-    )  # fmt: skip
-    # A pool of our own: the default one is shared with whatever else declares messages.
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("rhymes.LabelMap"))
 
 
 def class_name(names: Mapping[int, str], class_id: int) -> str:

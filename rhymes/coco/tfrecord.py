@@ -13,14 +13,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import google_crc32c
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 from rhymes.coco.files import CocoAnnotation, CocoImage
 from rhymes.coco.mask_png import polygons_to_mask_png
 from rhymes.common.errors import InputError
+from rhymes.wire.messages import Example
 
 Feature = Sequence[bytes] | Sequence[float] | Sequence[int]
 
@@ -155,7 +154,7 @@ def features_to_example(features: Mapping[str, Feature]) -> bytes:
 
     The type of a feature's first value decides for all: bytes, float (stored as float32) or int.
     """
-    example = _EXAMPLE()
+    example = Example()
     for name, values in features.items():
         feature = example.features.feature[name]
         match values[0]:
@@ -172,37 +171,7 @@ def features_to_example(features: Mapping[str, Feature]) -> bytes:
 def example_to_features(serialised: bytes) -> dict[str, Feature]:
     """Parse a `tf.train.Example`; a feature without a value is an empty list."""
     features: dict[str, Feature] = {}
-    for name, feature in _EXAMPLE.FromString(serialised).features.feature.items():
+    for name, feature in Example.FromString(serialised).features.feature.items():
         kind = feature.WhichOneof("kind")
         features[name] = list(getattr(feature, kind).value) if kind else []
     return features
-
-
-def _example_class() -> Any:
-    """The message class of `tf.train.Example`, in a pool of its own beside TensorFlow's."""
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(text_format.Parse(_SCHEMA, descriptor_pb2.FileDescriptorProto()))
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow.Example"))
-
-
-_SCHEMA = """
-name: "example.proto" package: "tensorflow" syntax: "proto3"
-message_type { name: "BytesList"
-  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES } }
-message_type { name: "FloatList"
-  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_FLOAT } }
-message_type { name: "Int64List"
-  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 } }
-message_type { name: "Feature" oneof_decl { name: "kind" }
-  field { name: "bytes_list" number: 1 oneof_index: 0 type_name: "BytesList" }
-  field { name: "float_list" number: 2 oneof_index: 0 type_name: "FloatList" }
-  field { name: "int64_list" number: 3 oneof_index: 0 type_name: "Int64List" } }
-message_type { name: "Features"
-  field { name: "feature" number: 1 label: LABEL_REPEATED type_name: "FeatureEntry" }
-  nested_type { name: "FeatureEntry" options { map_entry: true }
-    field { name: "key" number: 1 type: TYPE_STRING }
-    field { name: "value" number: 2 type_name: "Feature" } } }
-message_type { name: "Example"
-  field { name: "features" number: 1 type_name: "Features" } }
-"""
-_EXAMPLE = _example_class()

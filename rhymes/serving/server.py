@@ -33,7 +33,7 @@ from rhymes.serving.options.text_configs import (
     load_metrics_path,
     text_to_core_arguments,
 )
-from rhymes.wire.messages import WireError
+from rhymes.wire.errors import WireError
 
 __all__ = ["ModelServer", "ServerOptions"]
 

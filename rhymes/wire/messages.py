@@ -1,10 +1,10 @@
-"""Messages and methods of TensorFlow Serving's wire, without TensorFlow.
+"""Messages and methods of TensorFlow Serving, `tf.train.Example` and the label map, in one place.
 
-The classes of `tensorflow-serving-api` import all of TensorFlow, which takes seconds and half a
-gigabyte; a client needs the messages alone. `messages.binpb` holds their declarations (a
-FileDescriptorSet) as that package has them; `make messages` writes it anew, and a test compares.
-What our server says of a Predict beside TensorFlow Serving's answer is its trailing metadata: other
-clients pass over it, and other servers do not send it.
+All without TensorFlow: the classes of `tensorflow-serving-api` import it, which takes seconds and
+half a gigabyte. `messages.binpb` holds their declarations (a FileDescriptorSet) as that package has
+them; `make messages` writes it anew, and a test compares. What that package does not declare is
+declared here. What our server says of a Predict beside TensorFlow Serving's answer is its trailing
+metadata: other clients pass over it, and other servers do not send it.
 
 The classes live in a descriptor pool of their own, beside TensorFlow's in one process; only bytes
 go from one to the other.
@@ -15,8 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import grpc
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 IDENTITY_KEY = "rhymes-model-identity"
 """Of the version's bytes: others under the same number differ in it."""
@@ -24,43 +23,48 @@ IDENTITY_KEY = "rhymes-model-identity"
 SECONDS_KEY = "rhymes-server-seconds"
 """Decimal seconds that the call spent in the server."""
 
-
-_MAX_LENGTH = 1024
-_CUT = "...TRUNCATED"
-
-
-class WireError(Exception):
-    """A request that is answered with an error.
-
-    Attributes:
-        code: gRPC's canonical code.
-        message: What TensorFlow Serving would say; cut where it is over 1024 characters, as
-            TensorFlow Serving does (grpc_status_util.cc).
-    """
-
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        if len(message) > _MAX_LENGTH:
-            message = message[:_MAX_LENGTH] + _CUT
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
-def invalid(text: str) -> WireError:
-    """Make the error of a request that can never succeed as it stands."""
-    return WireError(grpc.StatusCode.INVALID_ARGUMENT, text)
-
-
 _DECLARATIONS = Path(__file__).with_name("messages.binpb")
+
+# What `tensorflow-serving-api` does not declare, field by field as the originals:
+# tensorflow_serving/config/{ssl_config,monitoring_config}.proto, and of
+# object_detection/protos/string_int_label_map.proto what a label map needs.
+_OTHER_DECLARATIONS = """
+file { name: "configs.proto" package: "tensorflow.serving" syntax: "proto3"
+  message_type { name: "SSLConfig"
+    field { name: "server_key" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL }
+    field { name: "server_cert" number: 2 type: TYPE_STRING label: LABEL_OPTIONAL }
+    field { name: "custom_ca" number: 3 type: TYPE_STRING label: LABEL_OPTIONAL }
+    field { name: "client_verify" number: 4 type: TYPE_BOOL label: LABEL_OPTIONAL } }
+  message_type { name: "PrometheusConfig"
+    field { name: "enable" number: 1 type: TYPE_BOOL label: LABEL_OPTIONAL }
+    field { name: "path" number: 2 type: TYPE_STRING label: LABEL_OPTIONAL } }
+  message_type { name: "MonitoringConfig"
+    field { name: "prometheus_config" number: 1 type_name: "PrometheusConfig"
+            label: LABEL_OPTIONAL } } }
+file { name: "rhymes/label_map.proto" package: "rhymes"
+  message_type { name: "Item"
+    field { name: "name" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL }
+    field { name: "id" number: 2 type: TYPE_INT32 label: LABEL_OPTIONAL }
+    field { name: "display_name" number: 3 type: TYPE_STRING label: LABEL_OPTIONAL } }
+  message_type { name: "LabelMap"
+    field { name: "item" number: 1 type_name: "Item" label: LABEL_REPEATED } } }
+"""
+
+
+def _load_files() -> list[descriptor_pb2.FileDescriptorProto]:
+    stored = descriptor_pb2.FileDescriptorSet.FromString(_DECLARATIONS.read_bytes())
+    others = text_format.Parse(_OTHER_DECLARATIONS, descriptor_pb2.FileDescriptorSet())
+    return [*stored.file, *others.file]
 
 
 def _load_pool() -> descriptor_pool.DescriptorPool:
     pool = descriptor_pool.DescriptorPool()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(_DECLARATIONS.read_bytes()).file:
+    for file in _FILES:
         pool.Add(file)
     return pool
 
 
+_FILES = _load_files()
 _POOL = _load_pool()
 
 
@@ -73,7 +77,7 @@ def _load_classes() -> list[Any]:
         for nested in descriptor.nested_types:
             add(nested)
 
-    for file in descriptor_pb2.FileDescriptorSet.FromString(_DECLARATIONS.read_bytes()).file:
+    for file in _FILES:
         for message in _POOL.FindFileByName(file.name).message_types_by_name.values():
             add(message)
     return classes
@@ -113,6 +117,10 @@ ModelServerConfig = _message("tensorflow.serving.ModelServerConfig")
 ReloadConfigRequest = _message("tensorflow.serving.ReloadConfigRequest")
 ReloadConfigResponse = _message("tensorflow.serving.ReloadConfigResponse")
 PredictionLog = _message("tensorflow.serving.PredictionLog")
+SSLConfig = _message("tensorflow.serving.SSLConfig")
+MonitoringConfig = _message("tensorflow.serving.MonitoringConfig")
+LabelMap = _message("rhymes.LabelMap")
+"""`StringIntLabelMap` of the TF Object Detection API."""
 
 DataType = _POOL.FindEnumTypeByName("tensorflow.DataType")
 """The enum's descriptor: `DataType.values_by_name["DT_STRING"].number`."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from rhymes.wire import messages
 from rhymes.wire.dtypes import dtype_to_number
-from rhymes.wire.messages import WireError
+from rhymes.wire.errors import WireError
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 

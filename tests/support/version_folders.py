@@ -12,7 +12,7 @@ import grpc
 
 from rhymes.serving.models.model_config import ModelConfig
 from rhymes.versions.model_folder import save_manifest
-from rhymes.wire.messages import WireError
+from rhymes.wire.errors import WireError
 
 TIMEOUT = 20.0  # seconds; nothing in these tests takes long
 WEIGHTS = "variables/variables.data-00000-of-00001"

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import grpc
 
-from rhymes.wire.messages import WireError
+from rhymes.wire.errors import WireError
 
 
 class Gate:

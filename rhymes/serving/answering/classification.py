@@ -13,7 +13,8 @@ import grpc
 
 from rhymes.serving.answering.interfaces import Models
 from rhymes.serving.answering.prediction import DEFAULT_SIGNATURE, check_spec
-from rhymes.wire.messages import ModelSpec, WireError, invalid
+from rhymes.wire.errors import WireError, invalid
+from rhymes.wire.messages import ModelSpec
 
 _CLASSIFY, _REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from rhymes.serving.answering.classification import classify, multi_inference, regress
 from rhymes.serving.answering.prediction import metadata, status
 from rhymes.serving.answering.service import Service, foreseen
+from rhymes.wire.errors import WireError, invalid
 from rhymes.wire.messages import (
     IDENTITY_KEY,
     METHODS,
@@ -19,8 +20,6 @@ from rhymes.wire.messages import (
     PREDICTION_SERVICE,
     SECONDS_KEY,
     ReloadConfigResponse,
-    WireError,
-    invalid,
 )
 
 _MAX_WAIT = 86_400.0

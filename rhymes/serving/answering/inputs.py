@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rhymes.serving.answering.limits import Limits, check_images
 from rhymes.wire.codec import dtype_to_name, tensor_to_array
 from rhymes.wire.dtypes import dtype_to_number
-from rhymes.wire.messages import invalid
+from rhymes.wire.errors import invalid
 
 
 def request_to_arrays(

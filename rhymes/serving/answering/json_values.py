@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rhymes.wire.codec import dtype_to_name
 from rhymes.wire.dtypes import DTYPES, STRING
-from rhymes.wire.messages import WireError, invalid
+from rhymes.wire.errors import WireError, invalid
 
 _MAX_LENGTH = 200
 _MAX_RANK = 64

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from rhymes.images.image_headers import JPEG_SCAN_LIMIT, bytes_to_header
 from rhymes.images.images import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
-from rhymes.wire.messages import Example, invalid
+from rhymes.wire.errors import invalid
+from rhymes.wire.messages import Example
 
 _ENCODED = "image/encoded"
 _ENCODED_KEY = _ENCODED.encode()

@@ -18,14 +18,13 @@ from rhymes.serving.answering.inputs import check_arrays, filter_to_outputs, req
 from rhymes.serving.answering.interfaces import Models, Runnable
 from rhymes.serving.answering.limits import Limits
 from rhymes.wire.codec import array_to_tensor
+from rhymes.wire.errors import WireError, invalid
 from rhymes.wire.messages import (
     SIGNATURE_FIELD,
     GetModelMetadataResponse,
     GetModelStatusResponse,
     PredictResponse,
     SignatureDefMap,
-    WireError,
-    invalid,
 )
 
 DEFAULT_SIGNATURE = "serving_default"

@@ -29,7 +29,8 @@ from rhymes.serving.answering.rest_calls import (
     status_json,
 )
 from rhymes.serving.answering.service import Service, foreseen
-from rhymes.wire.messages import ModelSpec, WireError, invalid
+from rhymes.wire.errors import WireError, invalid
+from rhymes.wire.messages import ModelSpec
 
 _POST = re.compile(
     r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?:(classify|regress|predict)", re.I

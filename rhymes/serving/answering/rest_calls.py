@@ -20,6 +20,7 @@ from rhymes.serving.answering.prediction import (
 )
 from rhymes.serving.answering.rest_json import body_to_document, document_to_arrays, outputs_to_json
 from rhymes.serving.answering.service import Service
+from rhymes.wire.errors import invalid
 from rhymes.wire.messages import (
     SIGNATURE_FIELD,
     ClassificationRequest,
@@ -27,7 +28,6 @@ from rhymes.wire.messages import (
     GetModelStatusRequest,
     RegressionRequest,
     SignatureDefMap,
-    invalid,
 )
 
 

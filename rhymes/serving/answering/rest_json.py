@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rhymes.serving.answering.json_values import describe, is_base64, value_to_array
 from rhymes.wire.dtypes import DTYPES, STRING, dtype_to_name, dtype_to_number
-from rhymes.wire.messages import WireError, invalid
+from rhymes.wire.errors import WireError, invalid
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 

@@ -16,7 +16,7 @@ from rhymes.serving.answering.interfaces import Models
 from rhymes.serving.answering.limits import Limits
 from rhymes.serving.answering.metrics import Metrics
 from rhymes.serving.answering.prediction import ModelRun, predict
-from rhymes.wire.messages import WireError
+from rhymes.wire.errors import WireError
 
 _LOG = logging.getLogger("rhymes.serving")
 

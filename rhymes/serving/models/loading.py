@@ -12,7 +12,7 @@ import grpc
 from rhymes.serving.models.handles import Servable
 from rhymes.serving.models.served_version import Failure
 from rhymes.serving.models.version_folder import CompleteFolder
-from rhymes.wire.messages import WireError
+from rhymes.wire.errors import WireError
 
 _LOGGER = logging.getLogger("rhymes.serving")
 

@@ -21,7 +21,7 @@ from rhymes.serving.models.handles import Acquired, Servable
 from rhymes.serving.models.loading import LoadPolicy
 from rhymes.serving.models.model_config import ModelConfig, check_transition
 from rhymes.serving.models.served_model import ServedModel, SharedLoaders
-from rhymes.wire.messages import WireError
+from rhymes.wire.errors import WireError
 
 
 class Labels:

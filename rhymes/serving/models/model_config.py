@@ -14,7 +14,8 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from rhymes.wire.messages import ModelServerConfig, invalid
+from rhymes.wire.errors import invalid
+from rhymes.wire.messages import ModelServerConfig
 
 PLATFORM = "tensorflow"
 """The one platform that is served."""

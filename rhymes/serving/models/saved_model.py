@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from rhymes.common import quiet  # noqa: F401  (silences TensorFlow)
 from rhymes.serving.models.version_folder import no_saved_model
-from rhymes.wire.messages import SignatureDef, WireError
+from rhymes.wire.errors import WireError
+from rhymes.wire.messages import SignatureDef
 
 _TAG = "serve"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}

@@ -20,7 +20,7 @@ from rhymes.serving.models.model_config import ModelConfig
 from rhymes.serving.models.served_version import ServedVersion
 from rhymes.serving.models.version_folder import CompleteFolder, FolderWatch, IncompleteFolder
 from rhymes.serving.models.versions import BasePathWatch, FolderState
-from rhymes.wire.messages import WireError
+from rhymes.wire.errors import WireError
 
 ENDED_LIMIT = 20
 """Versions that are over and still reported."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from rhymes.serving.models.handles import Handle
 from rhymes.serving.models.version_folder import CompleteFolder, Fingerprint, IncompleteFolder
-from rhymes.wire.messages import ModelVersionStatus, WireError
+from rhymes.wire.errors import WireError
+from rhymes.wire.messages import ModelVersionStatus
 
 State = ModelVersionStatus.State
 

@@ -17,7 +17,7 @@ import grpc
 
 from rhymes.common.errors import InputError
 from rhymes.versions.model_folder import MANIFEST_FILE, check_files, load_manifest
-from rhymes.wire.messages import WireError
+from rhymes.wire.errors import WireError
 
 STILL_POLLS = 3
 """Polls that must find the same before a folder is taken to stand still."""

@@ -20,7 +20,8 @@ from rhymes.coco.tfrecord import load_tfrecord
 from rhymes.common.errors import InputError
 from rhymes.serving.answering.interfaces import Runnable
 from rhymes.versions.model_folder import WARMUP_FILE
-from rhymes.wire.messages import PredictionLog, WireError, invalid
+from rhymes.wire.errors import WireError, invalid
+from rhymes.wire.messages import PredictionLog
 
 MAX_RECORDS = 1000
 

@@ -19,7 +19,7 @@ from rhymes.serving.models.manager import ModelManager
 from rhymes.serving.models.model_config import ModelConfig, text_to_model_configs
 from rhymes.serving.models.warmup import replay_warmup
 from rhymes.serving.options.flags import ServerOptions
-from rhymes.wire.messages import WireError
+from rhymes.wire.errors import WireError
 
 _LOG = logging.getLogger("rhymes.serving")
 

@@ -1,8 +1,4 @@
-"""What TensorFlow Serving's flags hold as text: TLS, monitoring and arguments of gRPC's core.
-
-The wire's package does not declare these two messages, so they are declared here
-(tensorflow_serving/config/ssl_config.proto, monitoring_config.proto).
-"""
+"""What TensorFlow Serving's flags hold as text: TLS, monitoring and arguments of gRPC's core."""
 
 from __future__ import annotations
 
@@ -10,55 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf import text_format
 
 from rhymes.common.errors import InputError
+from rhymes.wire.messages import MonitoringConfig, SSLConfig
 
 DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics"
 
-_STRING = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
-_BOOL = descriptor_pb2.FieldDescriptorProto.TYPE_BOOL
-_MESSAGE = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE
-_DECLARED: dict[str, tuple[tuple[str, int, Any], ...]] = {
-    "SSLConfig": (
-        ("server_key", 1, _STRING),
-        ("server_cert", 2, _STRING),
-        ("custom_ca", 3, _STRING),
-        ("client_verify", 4, _BOOL),
-    ),
-    "PrometheusConfig": (("enable", 1, _BOOL), ("path", 2, _STRING)),
-    "MonitoringConfig": (("prometheus_config", 1, _MESSAGE),),
-}
 
-
-def _declare() -> descriptor_pool.DescriptorPool:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="configs.proto", package="tensorflow.serving", syntax="proto3"
-    )
-    for name, fields in _DECLARED.items():
-        message = file.message_type.add(name=name)
-        for field, number, kind in fields:
-            declared = message.field.add(name=field, number=number, type=kind)
-            declared.label = descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL
-            if kind == _MESSAGE:
-                declared.type_name = ".tensorflow.serving.PrometheusConfig"
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return pool
-
-
-_POOL = _declare()
-
-
-def _load(path: Path, name: str, flag: str) -> Any:
-    message = message_factory.GetMessageClass(
-        _POOL.FindMessageTypeByName(f"tensorflow.serving.{name}")
-    )()
+def _load(path: Path, message: Any, flag: str) -> Any:
     try:
         return text_format.Parse(path.read_text(encoding="utf-8"), message)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{flag}: {path} cannot be read: {error}") from None
     except text_format.ParseError as error:
+        name = message.DESCRIPTOR.name
         raise InputError(f"{flag}: {path} is not a text of {name}: {error}") from None
 
 
@@ -68,7 +30,7 @@ def load_credentials(path: Path) -> grpc.ServerCredentials:
     Raises:
         InputError: the file is missing or wrong, or lacks what TLS needs.
     """
-    config = _load(path, "SSLConfig", "--ssl_config_file")
+    config = _load(path, SSLConfig(), "--ssl_config_file")
     if not config.server_key or not config.server_cert:
         raise InputError(f"--ssl_config_file: {path} needs server_key and server_cert, both PEM")
     if config.client_verify and not config.custom_ca:
@@ -88,7 +50,7 @@ def load_metrics_path(path: Path | None) -> str | None:
     """
     if path is None:
         return None
-    config = _load(path, "MonitoringConfig", "--monitoring_config_file").prometheus_config
+    config = _load(path, MonitoringConfig(), "--monitoring_config_file").prometheus_config
     if config.path and not config.path.startswith("/"):
         raise InputError(f"--monitoring_config_file: path {config.path!r} must begin with /")
     return (config.path or DEFAULT_METRICS_PATH) if config.enable else None

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from rhymes.serving.answering.admission import Gate
-from rhymes.wire.messages import WireError
+from rhymes.wire.errors import WireError
 
 
 def test_no_more_than_allowed_run_at_once() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from rhymes.serving.answering.classification import classify, multi_inference, regress
 from rhymes.wire import messages
-from rhymes.wire.messages import WireError
+from rhymes.wire.errors import WireError
 from tests.serving.fake_models import (
     FakeManager,
     FakeServable,

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from rhymes.serving.answering.limits import Limits, check_images
-from rhymes.wire.messages import Example, WireError
+from rhymes.wire.errors import WireError
+from rhymes.wire.messages import Example
 from tests.support.hostile_server import png_bomb
 
 LIMITS = Limits(image_bytes=5_000, image_pixels=10_000, tensor_bytes=1_000_000)

@@ -10,7 +10,7 @@ from rhymes.serving.answering.limits import Limits
 from rhymes.serving.answering.prediction import metadata, predict, status
 from rhymes.wire import messages
 from rhymes.wire.codec import array_to_tensor, tensor_to_array
-from rhymes.wire.messages import WireError
+from rhymes.wire.errors import WireError
 from tests.serving.fake_models import (
     FakeManager,
     FakeServable,

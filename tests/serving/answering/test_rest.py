@@ -21,7 +21,7 @@ from rhymes.serving.answering.limits import Limits
 from rhymes.serving.answering.rest import RestApp
 from rhymes.serving.answering.rest_server import RestServer
 from rhymes.serving.answering.service import Service
-from rhymes.wire.messages import WireError
+from rhymes.wire.errors import WireError
 from tests.serving.fake_models import Blocker, FakeManager, FakeServable, detector_signatures
 from tests.support.hostile_server import png_bomb
 

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from rhymes.serving.answering.rest_json import body_to_document, document_to_arrays, outputs_to_json
-from rhymes.wire.messages import WireError
+from rhymes.wire.errors import WireError
 from tests.serving.fake_models import make_signature
 
 IMAGE = bytes(range(256))

@@ -14,7 +14,8 @@ import pytest
 from rhymes.serving.models.manager import ModelManager, Poller
 from rhymes.serving.models.model_config import All, Latest, ModelConfig, Specific
 from rhymes.serving.models.served_model import ENDED_LIMIT
-from rhymes.wire.messages import ModelSpec, ModelVersionStatus, WireError
+from rhymes.wire.errors import WireError
+from rhymes.wire.messages import ModelSpec, ModelVersionStatus
 from tests.support.version_folders import (
     TIMEOUT,
     WEIGHTS,

@@ -15,7 +15,8 @@ from rhymes.serving.models.model_config import (
     message_to_model_configs,
     text_to_model_configs,
 )
-from rhymes.wire.messages import ModelServerConfig, WireError
+from rhymes.wire.errors import WireError
+from rhymes.wire.messages import ModelServerConfig
 
 
 def make_text(settings: str) -> str:

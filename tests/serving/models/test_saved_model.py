@@ -15,7 +15,8 @@ import pytest
 
 from rhymes.serving.models.manager import ModelManager
 from rhymes.versions.model_folder import save_manifest
-from rhymes.wire.messages import ModelSpec, ModelVersionStatus, WireError
+from rhymes.wire.errors import WireError
+from rhymes.wire.messages import ModelSpec, ModelVersionStatus
 from tests.support.version_folders import TIMEOUT, WEIGHTS, make_config
 
 pytestmark = pytest.mark.tf

@@ -8,7 +8,8 @@ import pytest
 from rhymes.serving.models.handles import Acquired, Handle
 from rhymes.serving.models.served_version import Failure, ServedVersion
 from rhymes.serving.models.version_folder import CompleteFolder, FileStamp, IncompleteFolder
-from rhymes.wire.messages import ModelVersionStatus, WireError
+from rhymes.wire.errors import WireError
+from rhymes.wire.messages import ModelVersionStatus
 from tests.support.version_folders import FakeServable
 
 NOW = 100.0

@@ -9,7 +9,8 @@ import pytest
 from rhymes.coco.tfrecord import save_tfrecord
 from rhymes.serving.models.warmup import MAX_RECORDS, replay_warmup
 from rhymes.versions.model_folder import WARMUP_FILE
-from rhymes.wire.messages import PredictionLog, WireError
+from rhymes.wire.errors import WireError
+from rhymes.wire.messages import PredictionLog
 from tests.support.version_folders import FakeServable
 
 
