@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rhymes.coco.conversion import ConversionOptions, convert_export
-from rhymes.coco.conversion_report import tally_to_summary
+from rhymes.coco.conversion_report import counts_to_summary
 from rhymes.coco.splits import compile_group_pattern
 from rhymes.common.errors import InputError
 from rhymes.common.params import load_section, section
@@ -63,9 +63,9 @@ def params_to_options(params: CocoParams) -> ConversionOptions:
 def main() -> None:
     """Convert, print a summary, and fail if more was lost than the parameters allow."""
     params = load_section("coco", CocoParams)
-    tally = convert_export(EXPORT, PINS, COCO, params_to_options(params))
-    print(f"coco: {tally_to_summary(tally)}\nSee {COCO / 'report.md'}.")
-    tally.check_losses(params.max_dropped_fraction, COCO / "report.json")
+    counts = convert_export(EXPORT, PINS, COCO, params_to_options(params))
+    print(f"coco: {counts_to_summary(counts)}\nSee {COCO / 'report.md'}.")
+    counts.check_losses(params.max_dropped_fraction, COCO / "report.json")
 
 
 if __name__ == "__main__":

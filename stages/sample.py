@@ -1,4 +1,4 @@
-"""Stage sample: draw an export of cafeteria trays, so that a fresh clone has one to run on.
+"""Stage `sample`: draw an export of cafeteria trays, so that a fresh clone has one to run on.
 
 python -m stages.sample   (about 20 s on 2 cores) -> data/sample/, in the polygons dialect: 240
 images with some 900 dishes of eight classes, the same bytes for the same parameters.

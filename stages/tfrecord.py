@@ -1,4 +1,4 @@
-"""COCO files and images -> data/tfrecord/<split>/: shards for training, and count.json."""
+"""Stage `tfrecord`: COCO files and images -> shards and count.json in data/tfrecord/<split>/."""
 
 from __future__ import annotations
 

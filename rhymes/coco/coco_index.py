@@ -1,4 +1,4 @@
-"""A COCO file of any length -> where each image and its annotations stand in it.
+"""An index of a COCO file: the byte offsets of each image and of its annotations.
 
 Parsing 20,000 images with their annotations costs some 150 MB. The index holds about two
 rows of numbers for each image, so that several processes can read what they need by themselves,
@@ -55,8 +55,8 @@ class CocoIndex:
         """Greatest number of annotations of one image."""
         if not len(self.runs):
             return 0
-        _, places = np.unique(self.runs[:, 0], return_inverse=True)
-        return int(np.bincount(places, weights=self.runs[:, 3]).max())
+        _, image_indices = np.unique(self.runs[:, 0], return_inverse=True)
+        return int(np.bincount(image_indices, weights=self.runs[:, 3]).max())
 
     def part(self, number: int, count: int) -> CocoIndex:
         """Every `count`-th image, from image `number` (the first is 0) on."""

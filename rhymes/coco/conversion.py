@@ -1,29 +1,25 @@
 """A fetched Rhymes export -> COCO files, label map, split assignment and report.
 
-The CSV is read once, as a stream: what a row holds goes to a spool on the disk, and comes back
+The CSV is read once, as a stream: what a row holds goes to a cache on the disk, and comes back
 image by image when the splits are known. Memory holds some hundred bytes an image.
 """
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from re import Pattern
-from typing import IO
 
 from tqdm import tqdm
 
+from rhymes.coco.conversion_counts import ConversionCounts
 from rhymes.coco.conversion_report import (
-    ExportImage,
     conversion_to_warnings,
     save_report,
     why_nothing_is_left,
 )
-from rhymes.coco.conversion_tally import ConversionCounts
+from rhymes.coco.export_images import AnnotationCache, ExportImage, annotation_cache
 from rhymes.coco.files import CocoAnnotation, CocoImage, names_to_categories, save_coco
 from rhymes.coco.label_map import save_label_map, save_labels
 from rhymes.coco.splits import SPLITS, Assignment, assign_splits, load_pins, save_pins
@@ -34,39 +30,6 @@ from rhymes.export.categories import LabelMatcher, load_categories
 from rhymes.export.cells import ANNOTATION_COLUMN, cell_to_items, item_to_annotation, item_to_label
 from rhymes.export.dialects import load_dialect
 from rhymes.export.fetched import IndexedImage, load_image_index
-from rhymes.export.geometry import Shape
-
-
-class AnnotationCache:
-    """A file of annotations, one JSON line a row of the CSV, read back in any order."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        """Write to and read from a new binary file."""
-        self._file = file
-        self._end = 0
-
-    def append(self, annotations: Sequence[Annotation]) -> int:
-        """Write a row's annotations; return the position from which `read` gets them."""
-        position = self._end
-        pairs = [(annotation.class_id, annotation.shape) for annotation in annotations]
-        values = [[number, s.bbox, s.area, s.rings, s.clipped] for number, s in pairs]
-        self._end += self._file.write(json.dumps(values).encode() + b"\n")
-        return position
-
-    def read(self, position: int) -> list[Annotation]:
-        """Read what one `append` wrote, exactly: JSON keeps every digit of a float."""
-        self._file.seek(position)
-        return [
-            Annotation(number, Shape(tuple(bbox), area, tuple(map(tuple, rings)), clipped))
-            for number, bbox, area, rings, clipped in json.loads(self._file.readline())
-        ]
-
-
-@contextmanager
-def annotation_spool(folder: Path) -> Iterator[AnnotationCache]:
-    """Give a spool in `folder` (not in /tmp, which may be memory) that leaves no file behind."""
-    with tempfile.TemporaryFile("w+b", dir=folder) as file:
-        yield AnnotationCache(file)
 
 
 @dataclass(frozen=True)
@@ -107,54 +70,54 @@ def convert_export(
     categories = load_categories(export / "categories.csv")
     matcher = LabelMatcher(categories.names, options.separator)
     pinned = load_pins(pins)
-    tally = ConversionCounts(categories.names, warnings=list(categories.warnings))
+    counts = ConversionCounts(categories.names, warnings=list(categories.warnings))
     folder.mkdir(parents=True, exist_ok=True)
-    with annotation_spool(folder) as spool:
-        images = _Reader(export, matcher, tally, spool).read()
+    with annotation_cache(folder) as cache:
+        images = _Reader(export, matcher, counts, cache).read()
         if not any(image.class_ids for image in images):
-            save_report(folder, tally)
-            raise InputError(why_nothing_is_left(tally))
+            save_report(folder, counts)
+            raise InputError(why_nothing_is_left(counts))
         assignment = assign_splits(images, options.fractions, options.seed, options.pattern, pinned)
-        _write_splits(folder, images, assignment, tally, spool)
-    tally.check()
+        _write_splits(folder, images, assignment, counts, cache)
+    counts.check()
     save_label_map(folder / "label_map.pbtxt", categories.names)
     save_labels(folder / "labels.txt", categories.names)
     save_pins(folder / "splits.csv", assignment.pins)
-    tally.groups = assignment.groups
-    tally.warnings += conversion_to_warnings(
-        tally, matcher, images, assignment.missing, options.fractions
+    counts.groups = assignment.groups
+    counts.warnings += conversion_to_warnings(
+        counts, matcher, images, assignment.missing, options.fractions
     )
-    save_report(folder, tally)
-    return tally
+    save_report(folder, counts)
+    return counts
 
 
 class _Reader:
     """Reads the annotations CSV; rows of one image become one image."""
 
     def __init__(
-        self, export: Path, matcher: LabelMatcher, tally: ConversionCounts, spool: AnnotationCache
+        self, export: Path, matcher: LabelMatcher, counts: ConversionCounts, cache: AnnotationCache
     ) -> None:
         self._path = export / "annotations.csv"
         self._column = load_dialect(self._path).image_column
         self._index = load_image_index(export / "index.csv")
         self._matcher = matcher
-        self._tally = tally
-        self._spool = spool
+        self._counts = counts
+        self._cache = cache
         self._images: dict[str, ExportImage] = {}
 
     def read(self) -> list[ExportImage]:
         """Return the images of all rows that are kept, in order of first appearance."""
         rows = load_rows(self._path, [ANNOTATION_COLUMN])
         for row in tqdm(rows, desc="read", unit=" rows", disable=None, leave=False):
-            self._tally.rows_read += 1
+            self._counts.rows_read += 1
             source = row.cells[self._column]
             items = cell_to_items(row.cells[ANNOTATION_COLUMN])
             if isinstance(items, Reason):
-                self._tally.drop(items, row.number)
+                self._counts.drop(items, row.number)
             elif (file := self._file(source, row.number)) is None:
-                self._tally.drop(Reason.IMAGE_FAILED, row.number)
+                self._counts.drop(Reason.IMAGE_FAILED, row.number)
             else:
-                self._tally.rows_kept += 1
+                self._counts.rows_kept += 1
                 # The index's own copy of the name, so that only one is held.
                 image = self._images.setdefault(file.source, ExportImage(*file))
                 self._read_items(items, row.number, image)
@@ -171,17 +134,17 @@ class _Reader:
     def _read_items(self, items: Sequence[object], row: int, image: ExportImage) -> None:
         annotations: list[Annotation] = []
         for item in items:
-            self._tally.items_read += 1
+            self._counts.items_read += 1
             read = item_to_annotation(item, self._matcher, image.width, image.height)
             if isinstance(read, Annotation):
                 annotations.append(read)
                 continue
-            self._tally.drop(read, row)
+            self._counts.drop(read, row)
             if read is Reason.UNKNOWN_LABEL and isinstance(item, Mapping):
-                self._tally.see_unknown(item_to_label(item) or "")
+                self._counts.see_unknown(item_to_label(item) or "")
             elif read is not Reason.NULL_ITEM:
                 image.broken = True
-        image.rows += ((row, self._spool.append(annotations)),)
+        image.rows += ((row, self._cache.append(annotations)),)
         found = {annotation.class_id for annotation in annotations}
         image.class_ids = tuple(sorted(found.union(image.class_ids)))
 
@@ -190,23 +153,23 @@ def _write_splits(
     folder: Path,
     images: Sequence[ExportImage],
     assignment: Assignment,
-    tally: ConversionCounts,
-    spool: AnnotationCache,
+    counts: ConversionCounts,
+    cache: AnnotationCache,
 ) -> None:
     """Write a COCO file a split; image and annotation ids go on from one file to the next."""
-    categories = names_to_categories(tally.names)
+    categories = names_to_categories(counts.names)
     image_id = 0
     for number, split in enumerate(SPLITS):
         chosen = [image for image, s in zip(images, assignment.splits, strict=True) if s == number]
         numbered = list(enumerate(chosen, start=image_id + 1))
-        tally.images[split] = len(chosen)
-        tally.empty_images[split] = sum(not image.class_ids for image in chosen)
+        counts.images[split] = len(chosen)
+        counts.empty_images[split] = sum(not image.class_ids for image in chosen)
         save_coco(
             folder / f"{split}.json",
             f"Rhymes export, {split} split",
             categories,
             (_image_to_coco(image, image_id) for image_id, image in numbered),
-            _annotations_to_coco(numbered, split, tally, spool),
+            _annotations_to_coco(numbered, split, counts, cache),
         )
         image_id += len(chosen)
 
@@ -224,22 +187,22 @@ def _image_to_coco(image: ExportImage, image_id: int) -> CocoImage:
 def _annotations_to_coco(
     images: Sequence[tuple[int, ExportImage]],
     split: str,
-    tally: ConversionCounts,
-    spool: AnnotationCache,
+    counts: ConversionCounts,
+    cache: AnnotationCache,
 ) -> Iterator[CocoAnnotation]:
     """Yield a split's annotations and count them; of exact duplicates on an image only one."""
     for image_id, image in tqdm(images, desc=split, unit=" images", disable=None, leave=False):
         seen: set[Annotation] = set()
         for row, position in image.rows:
-            for annotation in spool.read(position):
+            for annotation in cache.read(position):
                 if annotation in seen:
-                    tally.drop(Reason.DUPLICATE_ITEM, row)
+                    counts.drop(Reason.DUPLICATE_ITEM, row)
                     continue
                 seen.add(annotation)
-                tally.items_kept += 1
-                tally.items_clipped += annotation.shape.clipped
-                tally.classes[split][annotation.class_id] += 1
-                yield _annotation_to_coco(annotation, tally.items_kept, image_id)
+                counts.items_kept += 1
+                counts.items_clipped += annotation.shape.clipped
+                counts.classes[split][annotation.class_id] += 1
+                yield _annotation_to_coco(annotation, counts.items_kept, image_id)
 
 
 def _annotation_to_coco(annotation: Annotation, number: int, image_id: int) -> CocoAnnotation:

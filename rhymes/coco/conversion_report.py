@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rhymes.coco.conversion_tally import ConversionCounts
+from rhymes.coco.conversion_counts import ConversionCounts
+from rhymes.coco.export_images import ExportImage
 from rhymes.coco.splits import SPLITS
 from rhymes.common.files import save_json, save_text
 from rhymes.export.annotations import ITEM_REASONS, Reason
@@ -19,31 +19,8 @@ _LISTED = 10
 _LABELS_COMPARED = 50
 
 
-@dataclass(slots=True)
-class ExportImage:
-    """A distinct image of an export.
-
-    Attributes:
-        source: its name in the CSV.
-        sha256: of its file's bytes.
-        width: pixels.
-        height: pixels.
-        rows: the number of each of its rows and where the spool has the row's annotations.
-        class_ids: of its objects, sorted.
-        broken: whether an entry was dropped that stood for an object.
-    """
-
-    source: str
-    sha256: str
-    width: int
-    height: int
-    rows: tuple[tuple[int, int], ...] = ()
-    class_ids: tuple[int, ...] = ()
-    broken: bool = False
-
-
 def conversion_to_warnings(
-    tally: ConversionCounts,
+    counts: ConversionCounts,
     matcher: LabelMatcher,
     images: Sequence[ExportImage],
     missing_pins: Sequence[str],
@@ -51,46 +28,46 @@ def conversion_to_warnings(
 ) -> list[str]:
     """Return one sentence a kind of finding; what is dropped is in the table of reasons."""
     return [
-        *_split_warnings(tally, fractions),
-        *_class_warnings(tally),
+        *_split_warnings(counts, fractions),
+        *_class_warnings(counts),
         *_image_warnings(images),
-        *_label_warnings(tally, matcher),
+        *_label_warnings(counts, matcher),
         *_pin_warnings(missing_pins),
     ]
 
 
-def why_nothing_is_left(tally: ConversionCounts) -> str:
+def why_nothing_is_left(counts: ConversionCounts) -> str:
     """Explain that a conversion kept no object: most often the two CSV files do not match."""
     lines = [
-        f"no object is left of {tally.items_read} in {tally.rows_read} rows:",
-        *tally.reason_lines(tuple(tally.rows)),
+        f"no object is left of {counts.items_read} in {counts.rows_read} rows:",
+        *counts.reason_lines(tuple(counts.rows)),
     ]
-    if labels := tally.unknown_labels.most_common(5):
+    if labels := counts.unknown_labels.most_common(5):
         found = ", ".join(f"'{label}' ({count})" for label, count in labels)
         lines.append(f"  most frequent labels in annotations.csv: {found}")
-        lines.append(f"  classes in categories.csv: {_list(tally.names)}")
+        lines.append(f"  classes in categories.csv: {_list(counts.names)}")
     return "\n".join(lines)
 
 
 def _split_warnings(
-    tally: ConversionCounts, fractions: tuple[float, float, float]
+    counts: ConversionCounts, fractions: tuple[float, float, float]
 ) -> Iterator[str]:
     for split, fraction in zip(SPLITS, fractions, strict=True):
-        if fraction > 0 and not tally.images[split]:
+        if fraction > 0 and not counts.images[split]:
             yield f"There is no image in {split}: the export has too few groups of images."
 
 
-def _class_warnings(tally: ConversionCounts) -> Iterator[str]:
-    counts = {
-        name: {split: tally.classes[split][class_id] for split in SPLITS}
-        for class_id, name in enumerate(tally.names, start=1)
+def _class_warnings(counts: ConversionCounts) -> Iterator[str]:
+    by_class = {
+        name: {split: counts.classes[split][class_id] for split in SPLITS}
+        for class_id, name in enumerate(counts.names, start=1)
     }
-    absent = [name for name, count in counts.items() if not any(count.values())]
+    absent = [name for name, count in by_class.items() if not any(count.values())]
     if absent:
         yield f"{_count(absent, 'class has', 'classes have')} no object at all: {_list(absent)}."
     for split in SPLITS:
-        lacking = [n for n, count in counts.items() if not count[split] and n not in absent]
-        if lacking and tally.images[split]:
+        lacking = [n for n, count in by_class.items() if not count[split] and n not in absent]
+        if lacking and counts.images[split]:
             what = "cannot be learned" if split == "train" else "cannot be measured there"
             yield (
                 f"{_count(lacking, 'class has', 'classes have')} no object in {split} "
@@ -118,10 +95,10 @@ def _image_warnings(images: Sequence[ExportImage]) -> Iterator[str]:
         )
 
 
-def _label_warnings(tally: ConversionCounts, matcher: LabelMatcher) -> Iterator[str]:
+def _label_warnings(counts: ConversionCounts, matcher: LabelMatcher) -> Iterator[str]:
     pairs = [
         f"'{label}' ({count}) like '{similar}'"
-        for label, count in tally.unknown_labels.most_common(_LABELS_COMPARED)
+        for label, count in counts.unknown_labels.most_common(_LABELS_COMPARED)
         if (similar := matcher.similar(label))
     ]
     if pairs:
@@ -170,104 +147,105 @@ MEANINGS = {
 _LABELS = 50
 
 
-def tally_to_report(tally: ConversionCounts) -> dict[str, Any]:
+def counts_to_report(counts: ConversionCounts) -> dict[str, Any]:
     """Return report.json's value. All reasons and classes are there, also those counted 0."""
     return {
-        "rows": {"read": tally.rows_read, "kept": tally.rows_kept},
+        "rows": {"read": counts.rows_read, "kept": counts.rows_kept},
         "items": {
-            "read": tally.items_read,
-            "kept": tally.items_kept,
-            "clipped": tally.items_clipped,
-            "dropped": sum(tally.dropped[reason] for reason in ITEM_REASONS),
+            "read": counts.items_read,
+            "kept": counts.items_kept,
+            "clipped": counts.items_clipped,
+            "dropped": sum(counts.dropped[reason] for reason in ITEM_REASONS),
         },
         "dropped": {
-            str(reason): {"count": tally.dropped[reason], "rows": sorted(set(tally.rows[reason]))}
+            str(reason): {"count": counts.dropped[reason], "rows": sorted(set(counts.rows[reason]))}
             for reason in Reason
         },
         "classes": {
-            split: dict(zip(tally.names, tally.classes[split][1:], strict=True)) for split in SPLITS
+            split: dict(zip(counts.names, counts.classes[split][1:], strict=True))
+            for split in SPLITS
         },
-        "images": tally.images,
-        "empty_images": tally.empty_images,
-        "groups": tally.groups,
-        "unknown_labels": dict(tally.unknown_labels.most_common()),
-        "warnings": tally.warnings,
+        "images": counts.images,
+        "empty_images": counts.empty_images,
+        "groups": counts.groups,
+        "unknown_labels": dict(counts.unknown_labels.most_common()),
+        "warnings": counts.warnings,
     }
 
 
-def save_report(folder: Path, tally: ConversionCounts) -> None:
+def save_report(folder: Path, counts: ConversionCounts) -> None:
     """Write report.json and report.md."""
-    save_json(folder / "report.json", tally_to_report(tally))
-    save_text(folder / "report.md", tally_to_markdown(tally))
+    save_json(folder / "report.json", counts_to_report(counts))
+    save_text(folder / "report.md", counts_to_markdown(counts))
 
 
-def tally_to_summary(tally: ConversionCounts) -> str:
+def counts_to_summary(counts: ConversionCounts) -> str:
     """Return a few lines for the terminal."""
-    images = ", ".join(f"{tally.images[split]} {split}" for split in SPLITS)
-    lines = [_rows_line(tally), _items_line(tally), f"Images: {images}."]
-    lines += [f"Dropped {line.strip()}" for line in tally.reason_lines(tuple(Reason))]
-    return "\n".join(lines + [f"Warning: {warning}" for warning in tally.warnings])
+    images = ", ".join(f"{counts.images[split]} {split}" for split in SPLITS)
+    lines = [_rows_line(counts), _items_line(counts), f"Images: {images}."]
+    lines += [f"Dropped {line.strip()}" for line in counts.reason_lines(tuple(Reason))]
+    return "\n".join(lines + [f"Warning: {warning}" for warning in counts.warnings])
 
 
-def tally_to_markdown(tally: ConversionCounts) -> str:
+def counts_to_markdown(counts: ConversionCounts) -> str:
     """Return report.md: what an annotator or whoever trains should look at, with row numbers."""
-    warnings = [f"- {text_to_cell(warning)}" for warning in tally.warnings] or ["Nothing."]
-    labels = tally.unknown_labels.most_common(_LABELS)
+    warnings = [f"- {text_to_cell(warning)}" for warning in counts.warnings] or ["Nothing."]
+    labels = counts.unknown_labels.most_common(_LABELS)
     return "\n".join(
         (
             "# From the Rhymes export to COCO\n",
-            f"- {_rows_line(tally)}",
-            f"- {_items_line(tally)}\n",
+            f"- {_rows_line(counts)}",
+            f"- {_items_line(counts)}\n",
             "Rows are numbered as in a spreadsheet: the header is row 1.",
             "report.json has all of them.\n",
             "## To look at\n",
             *warnings,
             "\n## What was dropped\n",
-            _reasons_table(tally),
+            _reasons_table(counts),
             f"\n## Labels that are no class (the {_LABELS} most frequent)\n",
             rows_to_table(("label", "objects"), labels),
             "\n## Splits\n",
-            _splits_table(tally),
+            _splits_table(counts),
             "\n## Objects of each class\n",
-            _classes_table(tally),
+            _classes_table(counts),
             "",
         )
     )
 
 
-def _rows_line(tally: ConversionCounts) -> str:
-    return f"Rows: {tally.rows_read} read, {tally.rows_kept} kept."
+def _rows_line(counts: ConversionCounts) -> str:
+    return f"Rows: {counts.rows_read} read, {counts.rows_kept} kept."
 
 
-def _items_line(tally: ConversionCounts) -> str:
-    dropped = sum(tally.dropped[reason] for reason in ITEM_REASONS)
+def _items_line(counts: ConversionCounts) -> str:
+    dropped = sum(counts.dropped[reason] for reason in ITEM_REASONS)
     return (
-        f"Objects: {tally.items_read} read, {tally.items_kept} kept, {dropped} dropped; "
-        f"{tally.items_clipped} of those kept left the image and were cut at its edge."
+        f"Objects: {counts.items_read} read, {counts.items_kept} kept, {dropped} dropped; "
+        f"{counts.items_clipped} of those kept left the image and were cut at its edge."
     )
 
 
-def _reasons_table(tally: ConversionCounts) -> str:
+def _reasons_table(counts: ConversionCounts) -> str:
     rows = [
-        (f"`{reason}`", tally.dropped[reason], MEANINGS[reason], tally.first_rows(reason))
+        (f"`{reason}`", counts.dropped[reason], MEANINGS[reason], counts.first_rows(reason))
         for reason in Reason
-        if tally.dropped[reason]
+        if counts.dropped[reason]
     ]
     return rows_to_table(("reason", "count", "what it is", "where"), rows)
 
 
-def _splits_table(tally: ConversionCounts) -> str:
+def _splits_table(counts: ConversionCounts) -> str:
     rows = [
-        (split, tally.images[split], tally.empty_images[split], tally.groups[split])
+        (split, counts.images[split], counts.empty_images[split], counts.groups[split])
         for split in SPLITS
     ]
     return rows_to_table(("split", "images", "of these without objects", "groups of images"), rows)
 
 
-def _classes_table(tally: ConversionCounts) -> str:
+def _classes_table(counts: ConversionCounts) -> str:
     rows = [
-        (name, *(tally.classes[split][class_id] for split in SPLITS))
-        for class_id, name in enumerate(tally.names, start=1)
+        (name, *(counts.classes[split][class_id] for split in SPLITS))
+        for class_id, name in enumerate(counts.names, start=1)
     ]
     return rows_to_table(("class", *SPLITS), rows)
 

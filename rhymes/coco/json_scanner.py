@@ -1,4 +1,4 @@
-"""A JSON file of any length -> its values one by one, each with its place in the file."""
+"""A streaming JSON parser: the values of a file of any length one by one, with byte offsets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""COCO polygons -> the PNG of one object's mask, as `image/object/mask` holds it.
+"""Instance masks as PNG: COCO polygons of one object -> the bytes of `image/object/mask`.
 
 An object covers a small part of its image, and compressing the zeros around it is what makes
 masks slow to write. So only the rows that the object touches are compressed; the rows above and

@@ -1,4 +1,4 @@
-"""COCO files and their images -> shards of TFRecords, written by several processes.
+"""Shards of TFRecords from COCO files and their images, written by several processes.
 
 A process is told which images a shard holds and reads, draws and writes them one by one, so memory
 does not grow with the data. What a shard holds depends on the COCO file and on the number of
@@ -54,7 +54,7 @@ class Shard:
 def choose_masks(setting: bool | Literal["auto"], indexes: Sequence[CocoIndex]) -> bool:
     """Decide whether records hold masks: for all objects of all splits, or for none.
 
-    Model Garden matches masks to boxes by their place in the record, so a record where one object
+    Model Garden matches masks to boxes by their index in the record, so a record where one object
     lacks its mask would give the others a wrong one; and Mask R-CNN, which alone reads masks,
     needs one for each object. `auto` takes masks where every object has a polygon.
 

@@ -1,4 +1,4 @@
-"""Images -> groups that must not be torn apart -> train, val and test; splits.csv keeps them there.
+"""Train, val and test splits by groups of images that stay together, pinned in splits.csv.
 
 A group is made of images of the same bytes and, with a pattern, of images whose names agree (the
 frames of one film, the copies that augmentation made of one image): such images in train and in

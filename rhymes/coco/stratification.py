@@ -1,4 +1,4 @@
-"""Groups of images -> train, val and test, with each class's share in each.
+"""Stratified splits: groups of images -> train, val and test with each class's share in each.
 
 Iterative stratification (Sechidis, Tsoumakas, Vlahavas: On the Stratification of Multi-Label Data,
 ECML PKDD 2011): the class with the fewest groups left is dealt out first, each group to the split
@@ -123,18 +123,19 @@ class _Dealer:
     def _fill_empty(self, members: list[list[int]]) -> None:
         """Move groups to splits that have none of a class which has groups enough for all.
 
-        A move may empty one other such class, whose turn then comes, so that the number of empty
-        places never grows; how often a group moves is limited, so that this ends.
+        A move may empty one other such class, whose turn then comes, so that the number of pairs
+        (class, split) without a group never grows; how often a group moves is limited, so that
+        this ends.
         """
-        places = [
+        empty = [
             (column, split)
             for column in np.argsort(self.size, kind="stable").tolist()
             for split in self.wanted
             if self.size[column] >= len(self.wanted) and not self.held[split, column]
         ]
         moves = np.zeros(len(self.groups), dtype=np.int8)
-        while places:
-            column, split = places.pop()
+        while empty:
+            column, split = empty.pop()
             if self.held[split, column]:
                 continue
             options = [
@@ -148,7 +149,7 @@ class _Dealer:
                 old = int(self.splits[index])
                 self._move(index, split)
                 moves[index] += 1
-                places.extend((other, old) for other in emptied)
+                empty.extend((other, old) for other in emptied)
 
     def _even_out(self) -> None:
         """Move groups that fit better elsewhere, while no class loses its only group of a split.
@@ -199,10 +200,10 @@ class _Table:
 
     def __init__(self, groups: Sequence[Group]) -> None:
         classes = sorted({class_id for group in groups for class_id in group.classes})
-        place = {class_id: column for column, class_id in enumerate(classes)}
+        columns_by_class = {class_id: column for column, class_id in enumerate(classes)}
         columns, images, self._ends = array("i"), array("i"), array("q", [0])
         for group in groups:
-            counts = Counter(place[class_id] for class_id in group.classes)
+            counts = Counter(columns_by_class[class_id] for class_id in group.classes)
             if not counts:
                 counts[len(classes)] = group.images
             counts[len(classes) + 1] = group.images
@@ -221,5 +222,5 @@ class _Table:
 
 
 def _rank(key: str, seed: int) -> bytes:
-    """Return a group's place in a shuffled order that other groups do not change."""
+    """Return a group's sort key in a shuffled order that other groups do not change."""
     return hashlib.sha256(f"{seed}:{key}".encode()).digest()

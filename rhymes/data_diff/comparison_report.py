@@ -1,4 +1,4 @@
-"""A comparison of two data versions -> Markdown for people, a mapping for machines."""
+"""The report of a comparison of two data versions: Markdown, and a mapping for JSON."""
 
 from __future__ import annotations
 
@@ -252,11 +252,13 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def _counts_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table without the columns that are 0 in every row; "before" and "now" stay."""
     kept = [
-        place
-        for place, title in enumerate(header)
-        if title in ("before", "now") or any(row[place] != 0 for row in rows)
+        index
+        for index, title in enumerate(header)
+        if title in ("before", "now") or any(row[index] != 0 for row in rows)
     ]
-    return _table([header[place] for place in kept], [[row[p] for p in kept] for row in rows])
+    return _table(
+        [header[index] for index in kept], [[row[index] for index in kept] for row in rows]
+    )
 
 
 def _splits_table(comparison: Comparison) -> str:

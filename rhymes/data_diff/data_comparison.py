@@ -1,4 +1,4 @@
-"""Two data versions -> what was added, removed, relabelled, by class and by split."""
+"""The comparison of two data versions: changes of images and labels, by class and by split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""COCO files -> each image with its objects, small enough to hold two data versions at once."""
+"""The labels of all images of a data version, read from its COCO files in little memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One image in two data versions -> which objects were added, removed, redrawn, relabelled."""
+"""Changes of labels in an image: objects added, removed, redrawn and relabelled."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def compare_labels(
 ) -> LabelChanges:
     """Find the objects of the old version in the new one.
 
-    Objects at the very same place belong together first, those of the same class before others;
+    Objects at the very same index belong together first, those of the same class before others;
     what is left is matched as detections are (`rhymes.detections.matching`): IoU of the boxes from
     0.5, within classes, then across them. An image that came back in another size is compared as
     if it had been scaled.
@@ -78,11 +78,11 @@ def compare_labels(
     if is_scaled:
         right.boxes = right.boxes * ([old.width / new.width, old.height / new.height] * 2)
     else:
-        _pair_in_place(left, right, changes, by_class=True)
-        _pair_in_place(left, right, changes, by_class=False)
+        _pair_identical(left, right, changes, by_class=True)
+        _pair_identical(left, right, changes, by_class=False)
     _pair_by_overlap(left, right, changes, is_scaled=is_scaled)
-    changes.removed.update(left.classes[place] for place in left.free)
-    changes.added.update(right.classes[place] for place in right.free)
+    changes.removed.update(left.classes[index] for index in left.free)
+    changes.added.update(right.classes[index] for index in right.free)
     return changes
 
 
@@ -103,34 +103,34 @@ class _Side:
         self.free = list(range(len(classes)))
 
     def keys(self, *, by_class: bool) -> list[tuple[object, ...]]:
-        """For each free object its place, and its class."""
+        """For each free object its box and outline, and its class."""
         boxes = self.boxes.tolist()
         outlines = self.outlines.tolist()
         return [
-            (*boxes[place], outlines[place], self.classes[place] if by_class else "")
-            for place in self.free
+            (*boxes[index], outlines[index], self.classes[index] if by_class else "")
+            for index in self.free
         ]
 
-    def take(self, places: set[int]) -> None:
-        self.free = [place for place in self.free if place not in places]
+    def take(self, indices: set[int]) -> None:
+        self.free = [index for index in self.free if index not in indices]
 
 
-def _pair_in_place(left: _Side, right: _Side, changes: LabelChanges, *, by_class: bool) -> None:
-    """Pair what lies at the very same place."""
+def _pair_identical(left: _Side, right: _Side, changes: LabelChanges, *, by_class: bool) -> None:
+    """Pair objects of the very same box and outline."""
     waiting: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    for place, key in zip(left.free, left.keys(by_class=by_class), strict=True):
-        waiting[key].append(place)
+    for index, key in zip(left.free, left.keys(by_class=by_class), strict=True):
+        waiting[key].append(index)
     taken: tuple[set[int], set[int]] = set(), set()
-    for place, key in zip(right.free, right.keys(by_class=by_class), strict=True):
+    for index, key in zip(right.free, right.keys(by_class=by_class), strict=True):
         if not waiting.get(key):
             continue
         partner = waiting[key].pop(0)
         taken[0].add(partner)
-        taken[1].add(place)
+        taken[1].add(index)
         if by_class:
-            changes.same[right.classes[place]] += 1
+            changes.same[right.classes[index]] += 1
         else:
-            changes.relabelled[left.classes[partner], right.classes[place]] += 1
+            changes.relabelled[left.classes[partner], right.classes[index]] += 1
     left.take(taken[0])
     right.take(taken[1])
 

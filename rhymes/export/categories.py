@@ -1,4 +1,4 @@
-"""The categories CSV -> class names and ids, and the labels of annotations -> class ids."""
+"""Class names from the categories CSV, and the class ids that labels of annotations mean."""
 
 from __future__ import annotations
 

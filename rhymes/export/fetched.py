@@ -1,4 +1,4 @@
-"""What is fetched: the distinct images that a CSV names, and what became of each."""
+"""The index of fetched images: each distinct source of an export with its file, or its error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The images that an export names -> checked images, several at once, named by their SHA-256."""
+"""Fetching an export's images: paths and URLs -> checked files named by their SHA-256."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Boxes and polygons of an annotation -> the part of them that lies in the image, with its area.
+"""Boxes and polygons clipped to the image, with their area.
 
 Coordinates are pixels of the upright image, x to the right and y down from its top left corner, so
 an image covers [0, width] x [0, height]. Boxes are (x, y, width, height), as in COCO.

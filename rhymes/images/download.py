@@ -1,4 +1,4 @@
-"""A URL from an export -> the bytes behind it, within limits of time, size and address."""
+"""HTTP downloads of untrusted URLs, within limits of time, size and address."""
 
 from __future__ import annotations
 

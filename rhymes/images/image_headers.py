@@ -1,4 +1,4 @@
-"""What decoding an image would take, read from its header alone.
+"""The size of an image in pixels and the memory to decode it, read from its header alone.
 
 For those who hand bytes to a decoder that knows no limits: nothing is decoded and no memory is
 taken, whatever the header promises. Only what decides over size is read, as the decoders read it

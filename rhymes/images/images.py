@@ -1,4 +1,4 @@
-"""Bytes of unknown origin -> a proved, upright, 8-bit RGB image.
+"""Image validation: bytes of unknown origin -> a checked, upright, 8-bit RGB image.
 
 What a file is decided by its content, never by its name or by what a server says of it. Pixels are
 those a browser shows, because that is where annotators drew: turned by the EXIF orientation,

@@ -1,1 +1,1 @@
-"""Many images predicted: which ones, what is written, what an annotator should see first."""
+"""Batch prediction: a list of images -> a folder of predictions, ranked by uncertainty."""

@@ -1,4 +1,4 @@
-"""The FILES of a command line -> the images to predict on, each with names that are its own.
+"""The images to predict on: files and folders of a command line -> images with unique names.
 
 A name that a camera, a user or a system gave may hold anything: accents, commas, line breaks, bytes
 that are no text; and two folders may hold one name. Files are written, and named in the CSV, by

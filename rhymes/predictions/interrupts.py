@@ -1,4 +1,4 @@
-"""Ctrl-C at the moments when it does no harm."""
+"""Ctrl-C (SIGINT) put off until a file is whole."""
 
 from __future__ import annotations
 

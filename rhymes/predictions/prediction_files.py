@@ -1,4 +1,4 @@
-"""The folder that predictions are written to: an export that the pipeline reads, and what else.
+"""The output folder of `predict`: an export that the pipeline reads, COCO results and images.
 
     annotations.csv    one row an image: the export's image column and `output_content`
     categories.csv     the model's classes, one a row
@@ -61,7 +61,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class _Written:
-    """What is kept of an image until the end: `position` is that of its row in the spool."""
+    """What is kept of an image until the end: `position` is that of its row in the file of rows."""
 
     image: CocoImage
     uncertainty: Uncertainty
@@ -169,17 +169,17 @@ class PredictionWriter:
         save_json(self._folder / RUN, {**run, "counts": asdict(self.counts)})
 
     def _save_annotations(self, dialect: Dialect, rank: Rank) -> None:
-        places = list(range(len(self._written)))
+        indices = list(range(len(self._written)))
         if rank == "uncertain":
-            places = most_uncertain_first([written.uncertainty for written in self._written])
+            indices = most_uncertain_first([written.uncertainty for written in self._written])
         ends = [written.position for written in self._written[1:]] + [self._end]
         with (self._folder / ANNOTATIONS).open("wb") as file:
             header = (dialect.image_column, ANNOTATION_COLUMN)
             file.write(_rows_to_csv([header]).encode("utf-8"))
-            for place in places:
-                start = self._written[place].position
+            for index in indices:
+                start = self._written[index].position
                 self._rows.seek(start)
-                file.write(self._rows.read(ends[place] - start))
+                file.write(self._rows.read(ends[index] - start))
 
 
 @contextmanager

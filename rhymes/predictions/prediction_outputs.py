@@ -1,4 +1,4 @@
-"""What was found in one image -> the bytes of every file that tells of it."""
+"""The outputs of one image: its detections -> annotation cell, JSON, COCO results, drawing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images -> detections of a server -> a folder of predictions, several images at a time."""
+"""A prediction run: images -> a model server -> a folder of predictions, several at a time."""
 
 from __future__ import annotations
 

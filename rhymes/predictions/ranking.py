@@ -1,4 +1,4 @@
-"""How much an annotator's look at an image would teach the model: uncertainty sampling.
+"""Uncertainty sampling: which images would teach the model most if an annotator saw them.
 
 The measure is the 1-vs-2 margin of Brust, Käding and Denzler, "Active Learning for Deep Object
 Detection" (VISAPP 2019, arXiv:1809.09875): an object counts (1 - (p1 - p2))^2, where p1 and p2 are
@@ -85,6 +85,6 @@ def _margin_to_uncertainty(first: float, second: float) -> float:
 
 
 def most_uncertain_first(uncertainties: Sequence[Uncertainty]) -> list[int]:
-    """Return the places of the images in the order to look at them; ties keep their order."""
-    places = range(len(uncertainties))
-    return sorted(places, key=lambda place: uncertainties[place], reverse=True)
+    """Return the indices of the images in the order to look at them; ties keep their order."""
+    indices = range(len(uncertainties))
+    return sorted(indices, key=lambda index: uncertainties[index], reverse=True)

@@ -1,4 +1,4 @@
-"""Numbers that are the same on every machine: directions, waves, noise, distances.
+"""Bit-exact arithmetic: directions, waves, noise and distances equal on every machine.
 
 Only operations that IEEE 754 rounds exactly are used (+ - * / and the square root), never the
 sine, exponential or power of a maths library: those differ in the last bit between processors,

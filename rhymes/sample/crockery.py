@@ -1,4 +1,4 @@
-"""Plates, bowls, pots, glasses, cutlery and napkins: what dishes lie on and lie beside."""
+"""Crockery of the sample: plates, bowls, pots, glasses, cutlery and napkins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What everything stands on: the table, the tray, now and then a paper mat on the tray."""
+"""The background of a sample image: table, tray, and sometimes a paper mat on the tray."""
 
 from __future__ import annotations
 

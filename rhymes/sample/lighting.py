@@ -1,4 +1,4 @@
-"""Light on reliefs, shadows between things, and the camera that takes the image."""
+"""Rendering of the sample: light on height maps, cast shadows, and the camera."""
 
 from __future__ import annotations
 

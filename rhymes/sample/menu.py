@@ -1,4 +1,4 @@
-"""The things that can stand on a tray: eight dishes, and what an annotator passes over."""
+"""The classes of the sample: eight dishes, and unlabelled things that stand beside them."""
 
 from __future__ import annotations
 

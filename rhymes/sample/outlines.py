@@ -1,4 +1,4 @@
-"""Coverage -> polygon: the outline that an annotator would draw around what is seen of a dish."""
+"""Polygon annotations of the sample: the outline of what is seen of a dish."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A relief: what a thing looks like from above before light falls on it, and painting on it."""
+"""Height maps with colours: a thing seen from above before light falls on it."""
 
 from __future__ import annotations
 

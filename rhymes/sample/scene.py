@@ -1,4 +1,4 @@
-"""A tray: things are put on it one after another, lit, photographed and outlined."""
+"""A sample image: things put on a tray one after another, lit, photographed and outlined."""
 
 from __future__ import annotations
 

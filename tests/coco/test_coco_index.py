@@ -22,11 +22,11 @@ def factory(tmp_path: Path) -> CocoFactory:
     factory = CocoFactory(tmp_path / "images", ["crème brûlée", "\u4e2d\u6587", "a"], first_id=7)
     for number in range(5):
         factory.add_image(20 + number, 10)
-        for place in range(number):
-            if place % 2:
+        for index in range(number):
+            if index % 2:
                 factory.add_polygon([1.5, 1, 9, 1, 9, 9], category=2)
             else:
-                factory.add_object([place, 1, 2.5, 3], category=3)
+                factory.add_object([index, 1, 2.5, 3], category=3)
     return factory
 
 
@@ -88,8 +88,8 @@ def test_a_file_without_images_is_empty(tmp_path: Path) -> None:
     assert index.images.dtype == index.runs.dtype == np.int64
 
 
-def change(coco: dict[str, Any], where: str, place: int, **values: Any) -> dict[str, Any]:
-    coco[where][place] |= values
+def change(coco: dict[str, Any], where: str, index: int, **values: Any) -> dict[str, Any]:
+    coco[where][index] |= values
     return coco
 
 

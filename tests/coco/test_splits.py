@@ -152,7 +152,7 @@ exports = st.lists(
 
 @settings(deadline=None, max_examples=60)
 @given(exports, st.data())
-def test_no_image_wanders_when_the_export_grows(
+def test_no_image_changes_its_split_when_the_export_grows(
     export: list[tuple[str, int, frozenset[int]]], data: st.DataObject
 ) -> None:
     images = [Image(name, f"sha {n}", tuple(sorted(classes))) for name, n, classes in export]

@@ -49,7 +49,7 @@ def test_checksums_are_those_of_the_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "message"),
+    ("index", "message"),
     [
         pytest.param(0, "record 1: its length is damaged", id="length"),
         pytest.param(7, "record 1: its length is damaged", id="length beyond all memory"),
@@ -59,9 +59,9 @@ def test_checksums_are_those_of_the_format(tmp_path: Path) -> None:
         pytest.param(-1, "record 4: its data is damaged", id="last byte"),
     ],
 )
-def test_a_flipped_bit_is_noticed(file: Path, place: int, message: str) -> None:
+def test_a_flipped_bit_is_noticed(file: Path, index: int, message: str) -> None:
     data = bytearray(file.read_bytes())
-    data[place] ^= 1
+    data[index] ^= 1
     file.write_bytes(data)
     with pytest.raises(InputError, match=message):
         check_tfrecord(file, 4)
@@ -173,9 +173,9 @@ def tricky(tmp_path_factory: pytest.TempPathFactory) -> CocoFactory:
     factory.add_polygon([5.1, 5.1, 5.2, 5.1, 5.2, 5.3], category=1)
     factory.add_polygon([3, 3, 3.5, 30, 40, 3.2, 41, 30.7], category=1)
     factory.add_image(500, 8)
-    for place in range(150):
-        left = place * 3.3
-        factory.add_polygon([left, 0, left + 3, 0, left + 3, 8.0], category=place % 3 + 1)
+    for index in range(150):
+        left = index * 3.3
+        factory.add_polygon([left, 0, left + 3, 0, left + 3, 8.0], category=index % 3 + 1)
     factory.add_image(16, 16)
     factory.add_object([1, 2, 3, 4], area=7, rings=[[1, 2, 4, 2, 4, 6]])
     return factory

@@ -396,16 +396,16 @@ def mutilated(draw: st.DrawFn) -> bytes:
     for _ in range(draw(st.integers(1, 6))):
         # Headers are where parsers go wrong: half of the changes hit the first 200 bytes.
         last = draw(st.sampled_from([min(200, len(data)) - 1, len(data) - 1]))
-        place = draw(st.integers(0, last))
+        index = draw(st.integers(0, last))
         match draw(st.sampled_from(["change", "change", "remove", "double", "cut"])):
             case "change":
-                data[place] = draw(st.sampled_from([0, 1, 0x7F, 0x80, 0xFE, 0xFF, place % 256]))
+                data[index] = draw(st.sampled_from([0, 1, 0x7F, 0x80, 0xFE, 0xFF, index % 256]))
             case "remove":
-                del data[place : place + draw(st.integers(1, 4))]
+                del data[index : index + draw(st.integers(1, 4))]
             case "double":
-                data[place:place] = data[place : place + draw(st.integers(1, 40))]
+                data[index:index] = data[index : index + draw(st.integers(1, 40))]
             case _:
-                del data[max(place, 20) :]
+                del data[max(index, 20) :]
         if len(data) < 2:
             break
     return bytes(data)

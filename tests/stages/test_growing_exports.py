@@ -42,7 +42,7 @@ def test_growing_with_pinned_splits(project: ExportProject) -> None:
     project.add_images(*range(60, 80))
     second = project.run("second")
     after = project.splits()
-    assert {image: after[image] for image in before} == before, "no image wanders"
+    assert {image: after[image] for image in before} == before, "no image changes its split"
     assert len(after) == 80
     added = [after[image] for image in after if image not in before]
     # 15 % of 80 is 12, so val and test lack 3 each.

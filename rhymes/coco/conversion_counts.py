@@ -1,4 +1,4 @@
-"""What a conversion read, kept and dropped, counted by reason."""
+"""Counts of a conversion: rows, objects and images read and kept, and dropped by reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ConversionCounts:
         dropped: how many rows or items each reason took.
         rows: for each reason the rows concerned, as a spreadsheet numbers them.
         unknown_labels: how often each was met, of the first 1,000.
-        classes: split -> for each class id, how many annotations (place 0 is unused).
+        classes: split -> for each class id, how many annotations (index 0 is unused).
         images: split -> how many images.
         empty_images: split -> how many of them have no object.
         groups: split -> how many groups of images.

@@ -1,0 +1,69 @@
+"""The images of an export while it is converted, their annotations in a cache on the disk."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from rhymes.export.annotations import Annotation
+from rhymes.export.geometry import Shape
+
+
+@dataclass(slots=True)
+class ExportImage:
+    """A distinct image of an export.
+
+    Attributes:
+        source: its name in the CSV.
+        sha256: of its file's bytes.
+        width: pixels.
+        height: pixels.
+        rows: the number of each of its rows and where the cache has the row's annotations.
+        class_ids: of its objects, sorted.
+        broken: whether an entry was dropped that stood for an object.
+    """
+
+    source: str
+    sha256: str
+    width: int
+    height: int
+    rows: tuple[tuple[int, int], ...] = ()
+    class_ids: tuple[int, ...] = ()
+    broken: bool = False
+
+
+class AnnotationCache:
+    """A file of annotations, one JSON line a row of the CSV, read back in any order."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        """Write to and read from a new binary file."""
+        self._file = file
+        self._end = 0
+
+    def append(self, annotations: Sequence[Annotation]) -> int:
+        """Write a row's annotations; return the position from which `read` gets them."""
+        position = self._end
+        pairs = [(annotation.class_id, annotation.shape) for annotation in annotations]
+        values = [[number, s.bbox, s.area, s.rings, s.clipped] for number, s in pairs]
+        self._end += self._file.write(json.dumps(values).encode() + b"\n")
+        return position
+
+    def read(self, position: int) -> list[Annotation]:
+        """Read what one `append` wrote, exactly: JSON keeps every digit of a float."""
+        self._file.seek(position)
+        return [
+            Annotation(number, Shape(tuple(bbox), area, tuple(map(tuple, rings)), clipped))
+            for number, bbox, area, rings, clipped in json.loads(self._file.readline())
+        ]
+
+
+@contextmanager
+def annotation_cache(folder: Path) -> Iterator[AnnotationCache]:
+    """Give a cache in `folder` (not in /tmp, which may be memory) that leaves no file behind."""
+    with tempfile.TemporaryFile("w+b", dir=folder) as file:
+        yield AnnotationCache(file)
