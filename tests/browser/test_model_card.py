@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from stages import gate
-from tests.stages.test_gate import publish, repository  # noqa: F401 - a fixture
+from tests.support.evaluated_model import publish, save_evaluated_model
 from tools.browser import open_page
 
 
@@ -17,13 +17,16 @@ from tools.browser import open_page
 )
 def test_the_model_card(
     browser: Browser,
-    repository: Path,  # noqa: F811 - the fixture
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     width: int,
     scheme: str,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_evaluated_model()
     publish(without=2)
     gate.main()
-    card = (repository / gate.REPORT / "model_card.html").as_uri()
+    card = (tmp_path / gate.REPORT / "model_card.html").as_uri()
     watched = open_page(browser, card, width=width, scheme=scheme)
     try:
         body = watched.page.locator("body")

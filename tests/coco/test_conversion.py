@@ -19,7 +19,7 @@ from rhymes.coco.files import Coco, load_coco
 from rhymes.coco.label_map import load_label_map
 from rhymes.coco.splits import SPLITS, compile_group_pattern, load_pins
 from rhymes.common.errors import InputError
-from tests.support.export_items import box, cell, polygon
+from tests.support.export_csv import box, cell, polygon, write_csv
 
 OPTIONS = ConversionOptions(seed=1, fractions=(0.7, 0.15, 0.15))
 WIDTH, HEIGHT = 100, 80
@@ -54,9 +54,7 @@ class Export:
         return self
 
     def save(self, name: str, rows: list[tuple[Any, ...]]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / name).open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(rows)
+        write_csv(self.folder / name, rows)
 
     @property
     def out(self) -> Path:

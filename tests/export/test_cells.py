@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rhymes.export.annotations import Annotation, Reason
 from rhymes.export.categories import LabelMatcher
 from rhymes.export.cells import cell_to_items, item_to_annotation
-from tests.support.export_items import box, polygon
+from tests.support.export_csv import box, polygon
 
 WIDTH, HEIGHT = 100, 80
 MATCHER = LabelMatcher(["RBC", "salad", "salad-bar"], separator="-")

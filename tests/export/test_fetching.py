@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +14,8 @@ from rhymes.common.errors import InputError
 from rhymes.export.fetched import Fetched, Source
 from rhymes.export.fetching import FetchOptions, fetch_images, load_export_file
 from rhymes.images.download import DownloadLimits
-from tests.support.hostile_server import HostileServer, encode_image
+from tests.support.file_contents import bytes_to_sha256
+from tests.support.hostile_server import HostileServer, encode_random_image
 
 
 @pytest.fixture
@@ -51,36 +51,34 @@ def place(tmp_path: Path, cdn: HostileServer) -> Place:
     return Place(tmp_path, cdn.host)
 
 
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
 def test_images_are_named_by_their_bytes_in_the_order_of_the_sources(
     place: Place, cdn: HostileServer
 ) -> None:
     urls = [cdn.url(f"/slow/{number}.jpg") for number in range(12)]
     fetched = place.fetch(*urls)
-    digests = [sha256(encode_image(number)) for number in range(12)]
+    digests = [bytes_to_sha256(encode_random_image(number)) for number in range(12)]
     assert [each.source.image for each in fetched] == urls
     assert [each.sha256 for each in fetched] == digests
     assert {(each.width, each.height, each.error) for each in fetched} == {(32, 24, "")}
     assert place.names() == sorted(f"{digest}.jpg" for digest in digests)
     for number, digest in enumerate(digests):
-        assert (place.images / f"{digest}.jpg").read_bytes() == encode_image(number)
+        assert (place.images / f"{digest}.jpg").read_bytes() == encode_random_image(number)
 
 
 def test_same_image_from_several_sources_is_one_file(place: Place, cdn: HostileServer) -> None:
-    (place.export / "a.jpg").write_bytes(encode_image(1))
+    (place.export / "a.jpg").write_bytes(encode_random_image(1))
     urls = [cdn.url(f"/good/1.jpg?{number}") for number in range(20)]
     fetched = place.fetch("a.jpg", "./a.jpg", *urls, workers=8)
-    assert {each.sha256 for each in fetched} == {sha256(encode_image(1))}
-    assert place.names() == [f"{sha256(encode_image(1))}.jpg"]
+    assert {each.sha256 for each in fetched} == {bytes_to_sha256(encode_random_image(1))}
+    assert place.names() == [f"{bytes_to_sha256(encode_random_image(1))}.jpg"]
 
 
 def test_download_is_kept_and_asked_for_once(place: Place, cdn: HostileServer) -> None:
     url = cdn.url("/png/1.jpg")
     first = place.fetch(url)
-    assert (place.downloads / sha256(url.encode())).read_bytes() == encode_image(1, "PNG")
+    assert (place.downloads / bytes_to_sha256(url.encode())).read_bytes() == encode_random_image(
+        1, "PNG"
+    )
     before = place.names()
     (place.images / before[0]).unlink()
     assert place.fetch(url) == first
@@ -121,7 +119,7 @@ def test_what_is_no_image_is_asked_for_again(place: Place, cdn: HostileServer, p
 def test_failure_is_a_result(place: Place, image: str, reason: str) -> None:
     (place.export / "page.jpg").write_bytes(b"<html>")
     (place.export / "large.jpg").write_bytes(bytes(200_000))
-    (place.export / "good.jpg").write_bytes(encode_image(1))
+    (place.export / "good.jpg").write_bytes(encode_random_image(1))
     bad, good = place.fetch(image, "good.jpg")
     assert reason in bad.error
     assert (bad.sha256, bad.width, bad.height) == ("", None, None)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rhymes.common.errors import InputError
 from rhymes.images.download import Downloader, DownloadLimits
-from tests.support.hostile_server import HTML, HostileServer, encode_image
+from tests.support.hostile_server import HTML, HostileServer, encode_random_image
 
 MAX_BYTES = 100_000
 PUBLIC = "93.184.215.14"
@@ -34,12 +34,12 @@ def make_downloader(*allowed: str, **limits: Any) -> Downloader:
 @pytest.mark.parametrize(
     ("path", "expected", "requests"),
     [
-        pytest.param("/good/1.jpg", encode_image(1), 1, id="a good host"),
-        pytest.param("/flaky/2.jpg", encode_image(2), 2, id="500 then 200"),
-        pytest.param("/busy/0", encode_image(1), 2, id="429 then 200"),
-        pytest.param("/vanishing/1", encode_image(1), 2, id="no answer then 200"),
-        pytest.param("/hops/5.jpg", encode_image(1), 1, id="five redirects"),
-        pytest.param("/gzip/3.jpg", encode_image(3), 1, id="gzip that was not asked for"),
+        pytest.param("/good/1.jpg", encode_random_image(1), 1, id="a good host"),
+        pytest.param("/flaky/2.jpg", encode_random_image(2), 2, id="500 then 200"),
+        pytest.param("/busy/0", encode_random_image(1), 2, id="429 then 200"),
+        pytest.param("/vanishing/1", encode_random_image(1), 2, id="no answer then 200"),
+        pytest.param("/hops/5.jpg", encode_random_image(1), 1, id="five redirects"),
+        pytest.param("/gzip/3.jpg", encode_random_image(3), 1, id="gzip that was not asked for"),
         pytest.param("/page/1.jpg", HTML, 1, id="whatever has status 200"),
         pytest.param("/empty/1.jpg", b"", 1, id="an empty body"),
     ],
@@ -92,7 +92,7 @@ def test_failure_is_explained(cdn: HostileServer, path: str, reason: str, reques
 
 def test_retry_after_is_waited_for(cdn: HostileServer) -> None:
     begun = time.monotonic()
-    assert make_downloader(cdn.host).url_to_bytes(cdn.url("/busy/1")) == encode_image(1)
+    assert make_downloader(cdn.host).url_to_bytes(cdn.url("/busy/1")) == encode_random_image(1)
     assert time.monotonic() - begun >= 1
 
 
@@ -230,7 +230,7 @@ def test_allowed_hosts(
 def test_environment_proxy_is_ignored(cdn: HostileServer, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    assert make_downloader(cdn.host).url_to_bytes(cdn.url("/good/1.jpg")) == encode_image(1)
+    assert make_downloader(cdn.host).url_to_bytes(cdn.url("/good/1.jpg")) == encode_random_image(1)
 
 
 ONCE = make_downloader(attempts=1)

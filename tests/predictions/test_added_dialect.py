@@ -15,7 +15,7 @@ from rhymes.export.dialect import Dialect, ExportObject, Item, is_coordinate, va
 from rhymes.export.dialects import DIALECTS
 from rhymes.export.geometry import Shape, clip_box
 from rhymes.predictions import predict
-from tests.support.export_items import box, cell, polygon
+from tests.support.export_csv import box, cell, polygon, write_csv
 from tests.support.export_loop import assert_same_objects, export_to_coco
 from tests.support.fake_client import NAMES, FakeClient, encode_image, file_to_detections
 
@@ -73,8 +73,7 @@ def write_export(folder: Path, rows: list[tuple[str, str]], column: str = "photo
         ("annotations.csv", [(column, "output_content"), *rows]),
         ("categories.csv", [("category_image",), ("RED",)]),
     ):
-        with (folder / file).open("w", encoding="utf-8", newline="") as opened:
-            csv.writer(opened).writerows(lines)
+        write_csv(folder / file, lines)
     return folder
 
 

@@ -33,6 +33,7 @@ from rhymes.predictions.prediction_files import PredictionWriter, check_out
 from rhymes.predictions.prediction_outputs import Outputs
 from rhymes.predictions.prediction_run import RunOptions, RunResult, predict_images
 from tests.support.fake_client import NAMES, FakeClient, encode_image, find_colors
+from tests.support.file_contents import folder_to_bytes
 
 RED, BLUE = (1, (10, 20, 30, 25)), (3, (60, 10, 21, 40))
 
@@ -65,21 +66,13 @@ def rows(out: Path, name: str = "annotations.csv") -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
 def test_all_files_are_written(image_folder: Path, tmp_path: Path) -> None:
     client = FakeClient()
     out = tmp_path / "out"
     result = run(client, image_folder, out)
     stems = ["a", "b", "c_e", "d", "f", "g"]
     images = ["a.jpg", "b.png", "c_e.jpg", "d.jpg", "f.webp", "g.jpg"]
-    assert sorted(files(out)) == sorted([
+    assert sorted(folder_to_bytes(out)) == sorted([
         "annotations.csv", "categories.csv", "coco_images.json", "coco_results.json",
         "failures.csv", "prediction.json",
         *(f"images/{name}" for name in images),
@@ -141,7 +134,7 @@ def test_coco_files_belong_together(image_folder: Path, tmp_path: Path) -> None:
 def test_bytes_depend_on_the_images_alone(image_folder: Path, tmp_path: Path, workers: int) -> None:
     for out, count in (("first", 3), ("second", workers)):
         run(FakeClient(), image_folder, tmp_path / out, workers=count, rank="uncertain")
-    assert files(tmp_path / "first") == files(tmp_path / "second")
+    assert folder_to_bytes(tmp_path / "first") == folder_to_bytes(tmp_path / "second")
 
 
 def test_annotated_image_shows_the_object_upright(image_folder: Path, tmp_path: Path) -> None:
@@ -335,14 +328,14 @@ def test_other_bytes_under_the_same_version_end_the_run(strips: Path, tmp_path: 
 def test_failure_before_the_first_image_leaves_all_as_it_was(strips: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(FakeClient(), strips, out)
-    before = files(out)
+    before = folder_to_bytes(out)
     with pytest.raises(ServerUnreachable):
         run(FakeClient(FailsAt(101, ServerUnreachable("gone"))), strips, out)
     unreachable = FakeClient()
     unreachable.describe_error = ServerUnreachable("gone")
     with pytest.raises(ServerUnreachable):
         run(unreachable, strips, out)
-    assert files(out) == before
+    assert folder_to_bytes(out) == before
 
 
 @pytest.mark.parametrize(
@@ -470,7 +463,7 @@ def test_overwriting_leaves_nothing_of_the_run_before(
 ) -> None:
     run(FakeClient(), image_folder, written)
     run(FakeClient(), image_folder, tmp_path / "new")
-    assert files(written) == files(tmp_path / "new")
+    assert folder_to_bytes(written) == folder_to_bytes(tmp_path / "new")
 
 
 def test_file_name_that_begins_a_formula_is_disarmed_in_the_list_of_failures(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import subprocess
 import sys
@@ -15,18 +14,12 @@ from rhymes.common.errors import InputError
 from rhymes.common.params import dict_to_section, load_section
 from stages import coco
 from stages.coco import CocoParams
-from tests.support.export_items import box
+from tests.support.export_csv import box, write_csv
 
 PARAMS: dict[str, Any] = {
     "seed": 1, "val_fraction": 0.15, "test_fraction": 0.15, "group_pattern": None,
     "label_separator": None, "max_dropped_fraction": 0.05,
 }  # fmt: skip
-
-
-def write_csv(path: Path, rows: list[tuple[Any, ...]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(rows)
 
 
 @pytest.fixture

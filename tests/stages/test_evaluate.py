@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import shutil
 from pathlib import Path
@@ -18,12 +17,13 @@ from rhymes.common.files import save_json
 from rhymes.metrics.scoring import score
 from rhymes.versions.model_folder import MANIFEST_FILE, save_manifest
 from stages import evaluate
-from tests.support.red_detector import draw_image, save_red_detector
+from tests.support.file_contents import folder_to_bytes
+from tests.support.red_detector import save_red_detector
+from tests.support.red_split import BLUE, GREEN, RED, save_split
 
 pytestmark = pytest.mark.tf
 
 PARAMS = {"images": 2, "image_score": 0.5, "confusion_score": 0.5, "confusion_iou": 0.5}
-RED, GREEN, BLUE = 1, 2, 3
 
 
 @pytest.fixture(scope="module")
@@ -54,48 +54,8 @@ def save_params(root: Path, params: dict[str, Any]) -> None:
     YAML().dump({"evaluate": params}, root / "params.yaml")
 
 
-def save_split(root: Path, *drawn_images: tuple[list[Any], list[Any]], masks: bool = True) -> None:
-    """Write data/: an image with drawn objects and its ground truth, each (class, [x, y, w, h])."""
-    images, annotations = [], []
-    (root / "data/images").mkdir(parents=True, exist_ok=True)
-    for number, (drawn, ground_truth) in enumerate(drawn_images, start=1):
-        data = io.BytesIO()
-        draw_image(*drawn).save(data, "JPEG", quality=95, subsampling=0)
-        name = f"{str(number).ljust(64, '0')}.jpg"
-        (root / "data/images" / name).write_bytes(data.getvalue())
-        source = f"https://cdn/{number}.jpg?sig=x"
-        images.append(
-            {"id": number, "file_name": name, "width": 160, "height": 120, "source": source}
-        )
-        for class_id, (x, y, w, h) in ground_truth:
-            annotation = {
-                "id": len(annotations) + 1,
-                "image_id": number,
-                "category_id": class_id,
-                "bbox": [x, y, w, h],
-                "area": w * h,
-                "iscrowd": 0,
-            }
-            if masks:
-                annotation["segmentation"] = [[x, y, x + w, y, x + w, y + h, x, y + h]]
-            annotations.append(annotation)
-    categories = [{"id": i, "name": f"C{i}", "supercategory": ""} for i in (RED, GREEN, BLUE)]
-    save_json(
-        root / "data/coco/test.json",
-        {"categories": categories, "images": images, "annotations": annotations},
-    )
-
-
 def load(repository: Path, name: str) -> Any:
     return json.loads((repository / "reports/evaluate" / name).read_text())
-
-
-def all_bytes(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def test_measures_what_the_model_finds(repository: Path) -> None:
@@ -150,7 +110,7 @@ def test_draws_the_same_images_whatever_the_model_finds(repository: Path) -> Non
     for least in (0.5, 1.0):
         save_params(repository, PARAMS | {"image_score": least})
         evaluate.main()
-        drawn.append(all_bytes(repository / "reports/evaluate/plots/images"))
+        drawn.append(folder_to_bytes(repository / "reports/evaluate/plots/images"))
     assert sorted(drawn[0]) == sorted(drawn[1]) == ["100000000000.png", "200000000000.png"]
     assert drawn[0] != drawn[1], "what is found does differ"
 
@@ -171,10 +131,10 @@ def test_confusion_is_a_row_an_object(repository: Path) -> None:
 
 def test_same_input_same_bytes_and_nothing_is_left_of_before(repository: Path) -> None:
     evaluate.main()
-    first = all_bytes(repository / "reports/evaluate")
+    first = folder_to_bytes(repository / "reports/evaluate")
     (repository / "reports/evaluate/images/13_old.png").write_bytes(b"")
     evaluate.main()
-    assert all_bytes(repository / "reports/evaluate") == first
+    assert folder_to_bytes(repository / "reports/evaluate") == first
     assert sorted(path.name for path in (repository / "reports").iterdir()) == ["evaluate"]
 
 

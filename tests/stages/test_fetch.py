@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 import signal
 import subprocess
@@ -17,7 +16,8 @@ from ruamel.yaml import YAML
 from rhymes.common.errors import InputError
 from rhymes.common.params import load_params, load_section
 from stages.fetch import FetchParams, RawParams, main
-from tests.support.hostile_server import HostileServer, encode_image
+from tests.support.file_contents import bytes_to_sha256
+from tests.support.hostile_server import HostileServer, encode_random_image
 
 
 @pytest.fixture
@@ -77,10 +77,6 @@ def project(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Proj
     return project
 
 
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
 def wait_until(condition: Any, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
@@ -114,10 +110,10 @@ def test_hostile_cdn(
     project: Project, cdn: HostileServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = {
-        cdn.url("/good/1.jpg"): encode_image(1),
-        cdn.url("/flaky/2.jpg"): encode_image(2),
-        cdn.url("/gzip/3.jpg"): encode_image(3),
-        "images/local.jpg": encode_image(4),
+        cdn.url("/good/1.jpg"): encode_random_image(1),
+        cdn.url("/flaky/2.jpg"): encode_random_image(2),
+        cdn.url("/gzip/3.jpg"): encode_random_image(3),
+        "images/local.jpg": encode_random_image(4),
     }
     bad = {
         **{cdn.url(path): reason for path, reason in HOSTILE.items()},
@@ -127,7 +123,7 @@ def test_hostile_cdn(
         "": "the cell is empty",
     }
     (project.export / "images").mkdir()
-    (project.export / "images/local.jpg").write_bytes(encode_image(4))
+    (project.export / "images/local.jpg").write_bytes(encode_random_image(4))
     project.write(
         *bad, *good, *good, cdn.url("/png/5.jpg"),
         allowed_hosts=[cdn.host], timeout=0.5, attempts=2, max_bytes=1_000_000,
@@ -143,12 +139,13 @@ def test_hostile_cdn(
         assert not index[image]["sha256"] + index[image]["width"] + index[image]["height"]
     for image, data in good.items():
         assert index[image] == {
-            "image": image, "sha256": sha256(data), "width": "32", "height": "24", "error": "",
+            "image": image, "sha256": bytes_to_sha256(data), "width": "32", "height": "24",
+            "error": "",
         }  # fmt: skip
     converted = index[cdn.url("/png/5.jpg")]["sha256"]
-    assert converted != sha256(encode_image(5, "PNG"))
+    assert converted != bytes_to_sha256(encode_random_image(5, "PNG"))
     assert project.images() == sorted(
-        f"{digest}.jpg" for digest in [converted, *map(sha256, good.values())]
+        f"{digest}.jpg" for digest in [converted, *map(bytes_to_sha256, good.values())]
     )
     report = capsys.readouterr().err
     assert "17 of 22 images failed:\n" in report
@@ -158,7 +155,7 @@ def test_hostile_cdn(
 
 
 def test_too_many_failures_fail_the_stage_with_a_list(project: Project) -> None:
-    (project.export / "a.jpg").write_bytes(encode_image(1))
+    (project.export / "a.jpg").write_bytes(encode_random_image(1))
     project.write("a.jpg", "b.jpg", "c.jpg", "b.jpg", max_failed_fraction=0.5)
     with pytest.raises(InputError) as error:
         main()
@@ -170,7 +167,7 @@ def test_too_many_failures_fail_the_stage_with_a_list(project: Project) -> None:
 
 
 def test_csvs_are_copied_byte_for_byte_under_fixed_names(project: Project) -> None:
-    (project.export / "a.jpg").write_bytes(encode_image(1))
+    (project.export / "a.jpg").write_bytes(encode_random_image(1))
     project.write("a.jpg")
     annotations = b"\xef\xbb\xbfimage_url,output_content\r\n\"a.jpg\",'{}'\r\n\r\n"
     (project.export / "my labels.csv").write_bytes(annotations)
@@ -189,13 +186,13 @@ def test_csvs_are_copied_byte_for_byte_under_fixed_names(project: Project) -> No
 
 def test_second_run_leaves_the_same_bytes_and_nothing_of_the_first(project: Project) -> None:
     for number in range(4):
-        (project.export / f"{number}.jpg").write_bytes(encode_image(number))
+        (project.export / f"{number}.jpg").write_bytes(encode_random_image(number))
     project.write("3.jpg", "0.jpg", "1.jpg")
     main()
     first = (project.root / "data/export/index.csv").read_bytes()
     project.write("2.jpg")
     main()
-    assert project.images() == [f"{sha256(encode_image(2))}.jpg"]
+    assert project.images() == [f"{bytes_to_sha256(encode_random_image(2))}.jpg"]
     project.write("3.jpg", "0.jpg", "1.jpg")
     main()
     assert (project.root / "data/export/index.csv").read_bytes() == first
@@ -242,7 +239,7 @@ def test_parameter_out_of_range_is_an_error(project: Project, key: str, value: A
 
 @pytest.mark.parametrize("value", [["cdn", "cdn.local:80", "10.0.0.1", "[::1]", "[::1]:80"], []])
 def test_allowed_hosts_are_accepted(project: Project, value: list[str]) -> None:
-    (project.export / "a.jpg").write_bytes(encode_image(1))
+    (project.export / "a.jpg").write_bytes(encode_random_image(1))
     project.write("a.jpg", allowed_hosts=value, timeout=20)
     main()
 
@@ -256,7 +253,7 @@ def test_killed_run_goes_on_where_it_was(project: Project, cdn: HostileServer, r
     run.communicate()
     assert run.returncode == -signal.SIGKILL
     done = {path.name for path in project.kept()}
-    finished = [path for url, path in urls.items() if sha256(url.encode()) in done]
+    finished = [path for url, path in urls.items() if bytes_to_sha256(url.encode()) in done]
     assert 10 <= len(finished) < 40
     time.sleep(0.2)  # for requests that were under way
     cdn.asked.clear()
@@ -305,5 +302,5 @@ def test_real_export(project: Project, shared: Path) -> None:
     index = project.index()
     assert len(index) == len(project.images()) == 110
     for image, row in index.items():
-        assert row["sha256"] == sha256((export / image).read_bytes())
+        assert row["sha256"] == bytes_to_sha256((export / image).read_bytes())
         assert (row["width"], row["height"], row["error"]) == ("512", "512", "")

@@ -16,8 +16,9 @@ from ruamel.yaml import YAML
 from rhymes.common.errors import InputError
 from rhymes.detector.exported import ExportedDetector
 from stages import verify
-from tests.stages.test_evaluate import BLUE, GREEN, RED, all_bytes, save_split
+from tests.support.file_contents import folder_to_bytes
 from tests.support.red_detector import save_red_detector
+from tests.support.red_split import BLUE, GREEN, RED, save_split
 
 pytestmark = pytest.mark.tf
 
@@ -94,12 +95,12 @@ def test_what_is_served_is_what_was_exported(
 
 def test_same_input_same_bytes_without_times_and_paths(repository: Path) -> None:
     verify.main()
-    first = all_bytes(repository / "reports/verify")
+    first = folder_to_bytes(repository / "reports/verify")
     assert set(first) == {"metrics.json", "report.md"}
     assert str(repository).encode() not in b"".join(first.values())
     (repository / "reports/verify/left.txt").write_text("of before")
     verify.main()
-    assert all_bytes(repository / "reports/verify") == first
+    assert folder_to_bytes(repository / "reports/verify") == first
 
 
 def test_all_images_where_the_split_is_smaller_than_the_sample(repository: Path) -> None:

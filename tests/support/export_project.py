@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -23,7 +22,8 @@ from rhymes.data_diff.image_labels import load_labels
 from rhymes.versions.data_version import find_data_version
 from stages import coco, fetch
 from tests.conftest import ROOT
-from tests.support.hostile_server import encode_image
+from tests.support.export_csv import write_csv
+from tests.support.hostile_server import encode_random_image
 
 Labelled = tuple[str, tuple[float, float, float, float]]
 """A label, and its box as x, y, width, height."""
@@ -58,7 +58,7 @@ class ExportProject:
     def add_images(self, *numbers: int) -> None:
         """Add rows whose image is a file `<number>.jpg` in the export."""
         for number in numbers:
-            (self.root / f"data/raw/{number}.jpg").write_bytes(encode_image(number))
+            (self.root / f"data/raw/{number}.jpg").write_bytes(encode_random_image(number))
             self.rows[f"{number}.jpg"] = objects_of(number)
 
     def pin(self, pins: Mapping[str, str]) -> None:
@@ -155,12 +155,6 @@ def make_data_versions(folder: Path) -> Path:
         if tag == "v1":
             project.keep_splits()
     return folder
-
-
-def write_csv(path: Path, rows: Sequence[Sequence[Any]]) -> None:
-    """Write rows of cells."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(rows)
 
 
 def _objects_to_cell(objects: Sequence[Labelled]) -> str:

@@ -23,7 +23,7 @@ _GZIP_BOMB = gzip.compress(bytes(1 << 26))
 HTML = b"<!DOCTYPE html><html><body>Not found, but politely</body></html>"
 
 
-def encode_image(number: int, encoding: str = "JPEG") -> bytes:
+def encode_random_image(number: int, encoding: str = "JPEG") -> bytes:
     """Encode a small RGB image, another one for each number."""
     pixels = np.random.default_rng(number).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     file = io.BytesIO()
@@ -149,18 +149,18 @@ def _route(name: str) -> Callable[[Callable[[_Handler], None]], Callable[[_Handl
 
 @_route("good")
 def _good(handler: _Handler) -> None:
-    handler.answer(200, encode_image(handler.number))
+    handler.answer(200, encode_random_image(handler.number))
 
 
 @_route("slow")
 def _slow(handler: _Handler) -> None:
     time.sleep(0.05)
-    handler.answer(200, encode_image(handler.number))
+    handler.answer(200, encode_random_image(handler.number))
 
 
 @_route("png")
 def _png(handler: _Handler) -> None:
-    handler.answer(200, encode_image(handler.number, "PNG"), Content_Type="image/jpeg")
+    handler.answer(200, encode_random_image(handler.number, "PNG"), Content_Type="image/jpeg")
 
 
 @_route("flaky")
@@ -169,7 +169,7 @@ def _flaky(handler: _Handler) -> None:
     if handler.count == 1:
         handler.answer(500)
     else:
-        handler.answer(200, encode_image(handler.number))
+        handler.answer(200, encode_random_image(handler.number))
 
 
 @_route("busy")
@@ -178,7 +178,7 @@ def _busy(handler: _Handler) -> None:
     if handler.count == 1:
         handler.answer(429, Retry_After=str(handler.number))
     else:
-        handler.answer(200, encode_image(1))
+        handler.answer(200, encode_random_image(1))
 
 
 @_route("status")
@@ -191,7 +191,7 @@ def _vanishing(handler: _Handler) -> None:
     """A connection closed without an answer, once."""
     handler.close_connection = True
     if handler.count > 1:
-        handler.answer(200, encode_image(1))
+        handler.answer(200, encode_random_image(1))
 
 
 @_route("hang")
@@ -263,12 +263,12 @@ def _drip_header(handler: _Handler) -> None:
 
 @_route("gzip")
 def _gzip(handler: _Handler) -> None:
-    handler.answer(200, gzip.compress(encode_image(handler.number)), Content_Encoding="gzip")
+    handler.answer(200, gzip.compress(encode_random_image(handler.number)), Content_Encoding="gzip")
 
 
 @_route("gzip-short")
 def _gzip_short(handler: _Handler) -> None:
-    handler.answer(200, gzip.compress(encode_image(1))[:-20], Content_Encoding="gzip")
+    handler.answer(200, gzip.compress(encode_random_image(1))[:-20], Content_Encoding="gzip")
 
 
 @_route("gzip-bomb")
@@ -291,7 +291,7 @@ def _bomb(handler: _Handler) -> None:
 def _short(handler: _Handler) -> None:
     """Half of the body that its length promises."""
     handler.close_connection = True
-    body = encode_image(1)
+    body = encode_random_image(1)
     handler.send_response(200)
     handler.send_header("Content-Length", str(len(body)))
     handler.end_headers()
@@ -301,5 +301,5 @@ def _short(handler: _Handler) -> None:
 @_route("cut")
 def _cut(handler: _Handler) -> None:
     """Half of an image as if it were all."""
-    body = encode_image(1)
+    body = encode_random_image(1)
     handler.answer(200, body[: len(body) // 2])

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from rhymes.versions.environment import load_environment
 from tests.conftest import ROOT
 from tests.support.export_project import run
-from tests.support.hostile_server import encode_image
+from tests.support.hostile_server import encode_random_image
 from tools import why
 
 
@@ -78,7 +78,7 @@ def test_added_images_are_named_through_the_chain(
 def test_images_that_are_named_by_their_hash(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = hashlib.sha256(encode_image(3)).hexdigest()
+    name = hashlib.sha256(encode_random_image(3)).hexdigest()
     (copy / f"data/images/{name}.jpg").unlink()
     out = ask("fetch", capsys=capsys)
     assert (
@@ -158,7 +158,7 @@ def test_as_dvc_itself_says(copy: Path, capsys: pytest.CaptureFixture[str]) -> N
     change_params("coco", seed=2, test_fraction=0.2)
     (copy / "rhymes/export/table.py").write_text("# nothing\n")
     shutil.rmtree(copy / "data/images")
-    (copy / "data/raw/1.jpg").write_bytes(encode_image(99))
+    (copy / "data/raw/1.jpg").write_bytes(encode_random_image(99))
     status = json.loads(run(copy, "dvc", "status", "--json"))
     del status["data/raw.dvc"]
     out = ask(capsys=capsys)

@@ -11,7 +11,7 @@ from rhymes.export.categories import LabelMatcher
 from rhymes.export.cells import item_to_annotation
 from rhymes.export.dialect import ExportObject
 from rhymes.export.dialects.boxes import DIALECT
-from tests.support.export_items import box
+from tests.support.export_csv import box
 
 
 def read(item: object) -> Annotation | Reason:

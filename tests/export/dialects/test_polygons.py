@@ -12,7 +12,7 @@ from rhymes.export.cells import item_to_annotation
 from rhymes.export.dialect import ExportObject
 from rhymes.export.dialects import boxes
 from rhymes.export.dialects.polygons import DIALECT
-from tests.support.export_items import polygon
+from tests.support.export_csv import polygon
 
 RING = [[10.0, 20.0], [12.0, 20.0], [12.0, 22.0]]
 

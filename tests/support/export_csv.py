@@ -1,8 +1,11 @@
-"""Items and cells of an annotations CSV, as annotators' exports have them."""
+"""The CSV files of an export, as annotators have them: items, cells and rows."""
 
 from __future__ import annotations
 
+import csv
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -22,3 +25,10 @@ def polygon(
 def cell(*items: Any) -> str:
     """The JSON of an `output_content` cell."""
     return json.dumps({"identifications": items})
+
+
+def write_csv(path: Path, rows: Sequence[Sequence[Any]]) -> None:
+    """Write rows of cells, into a folder that is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
