@@ -217,7 +217,7 @@ def test_an_export_of_another_shape_is_a_problem(clone: Path, header: str) -> No
     save_export(clone / "data/raw", header=header)
     first = findings(repository_checks.check_export, clone)[0]
     assert first.kind == "problem"
-    assert "image_url" in first.text
+    assert "cdn_file_url or image_url" in first.text
 
 
 def test_a_file_that_is_no_text_is_a_problem(clone: Path) -> None:
