@@ -6,8 +6,6 @@ images with some 900 dishes of eight classes, the same bytes for the same parame
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from collections.abc import Iterable
@@ -20,6 +18,7 @@ from typing import Annotated
 from pydantic import Field
 from tqdm import tqdm
 
+from rhymes.common.csv import rows_to_csv, save_rows
 from rhymes.common.files import folder_written_aside, save_text
 from rhymes.common.params import load_section, section
 from rhymes.sample.menu import DISHES
@@ -67,7 +66,7 @@ def save_sample(folder: Path, params: SampleParams, processes: int) -> None:
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
             drawn = list(bar(pool.map(save, numbers, chunksize=4)))
     save_text(folder / "annotations.csv", dishes_to_csv(drawn))
-    save_text(folder / "categories.csv", _rows_to_csv(["category_image"], names_to_rows()))
+    save_rows(folder / "categories.csv", ["category_image"], names_to_rows())
 
 
 def save_image(folder: Path, seed: int, size: int, number: int) -> tuple[str, Dishes]:
@@ -81,7 +80,7 @@ def save_image(folder: Path, seed: int, size: int, number: int) -> tuple[str, Di
 def dishes_to_csv(drawn: Iterable[tuple[str, Dishes]]) -> str:
     """Return the annotations CSV, polygons dialect, of (image path, dishes) pairs."""
     rows = ([name, json.dumps(dishes_to_cell(dishes))] for name, dishes in drawn)
-    return _rows_to_csv(["image_url", "output_content"], rows)
+    return rows_to_csv([["image_url", "output_content"], *rows])
 
 
 def dishes_to_cell(dishes: Dishes) -> dict[str, object]:
@@ -93,14 +92,6 @@ def dishes_to_cell(dishes: Dishes) -> dict[str, object]:
 def names_to_rows() -> list[list[str]]:
     """Return the rows of the categories CSV: the dishes' names in alphabetical order."""
     return [[name] for name in sorted(dish.name for dish in DISHES)]
-
-
-def _rows_to_csv(header: list[str], rows: Iterable[list[str]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 if __name__ == "__main__":

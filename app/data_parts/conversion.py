@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from app.notices import explained
 from app.plain_text import plain
 from app.repository import CONVERSION, load_json, load_table
 from rhymes.coco.conversion_report import MEANINGS
+from rhymes.common.csv import rows_to_csv
 from rhymes.export.annotations import Reason
 
 _INDEX = Path("data/export/index.csv")
@@ -65,7 +64,7 @@ def _show_dropped(dropped: dict[str, dict[str, Any]]) -> None:
     st.caption("Rows are numbered as in a spreadsheet: the header is row 1.")
     st.download_button(
         "All rows, with the reason (CSV)",
-        lambda: _rows_to_csv(happened),
+        lambda: _dropped_to_csv(happened),
         "left_out.csv",
         "text/csv",
         on_click="ignore",
@@ -73,18 +72,13 @@ def _show_dropped(dropped: dict[str, dict[str, Any]]) -> None:
     )
 
 
-def _rows_to_csv(happened: dict[Reason, dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("row", "reason", "meaning"))
-    writer.writerows(
-        sorted(
-            (row, str(reason), MEANINGS[reason])
-            for reason, each in happened.items()
-            for row in each["rows"]
-        )
+def _dropped_to_csv(happened: dict[Reason, dict[str, Any]]) -> str:
+    rows = sorted(
+        (row, str(reason), MEANINGS[reason])
+        for reason, each in happened.items()
+        for row in each["rows"]
     )
-    return text.getvalue()
+    return rows_to_csv([("row", "reason", "meaning"), *rows])
 
 
 def _show_failed() -> None:

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from rhymes.coco.stratification import Group, stratify
-from rhymes.common.csv import load_rows
+from rhymes.common.csv import load_rows, save_rows
 from rhymes.common.errors import InputError
-from rhymes.common.files import save_text
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("group", "split")
@@ -78,14 +77,7 @@ def load_pins(path: Path) -> dict[str, str]:
 
 def save_pins(path: Path, pins: Mapping[str, str]) -> None:
     """Write a splits.csv, sorted by key, so that a version control diff shows what is new."""
-    lines = [COLUMNS, *sorted(pins.items())]
-    save_text(path, "".join(f"{_quoted(key)},{split}\n" for key, split in lines))
-
-
-def _quoted(key: str) -> str:
-    """Quote a CSV cell; csv.writer would leave a bare carriage return, which no reader takes."""
-    plain = not set(key) & set(',"\r\n')
-    return key if plain else '"' + key.replace('"', '""') + '"'
+    save_rows(path, COLUMNS, sorted(pins.items()))
 
 
 def compile_group_pattern(pattern: str | None, where: str) -> re.Pattern[str] | None:

@@ -1,4 +1,4 @@
-"""CSV files -> rows of text, read as a stream, with the row's number in each error."""
+"""CSV files: read as a stream, with the row's number in each error; written by RFC 4180."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import csv
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from rhymes.common.errors import InputError
+from rhymes.common.files import save_text
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection")."""
+# OWASP, "CSV Injection".
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 # An annotation cell holds all objects of an image; csv's own limit is 131,072 characters.
 csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
@@ -118,3 +120,36 @@ def _checked(lines: Iterable[str]) -> Iterator[str]:
 def names_to_text(names: Iterable[str]) -> str:
     """Quote names for a message, parted by commas."""
     return ", ".join(repr(name) for name in names)
+
+
+def save_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file of a header and its rows; the format is that of `rows_to_csv`."""
+    save_text(path, rows_to_csv(chain([columns], rows)))
+
+
+def rows_to_csv(rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as CSV, the header being the first of them.
+
+    Lines end in a line feed. A cell is quoted where it must be (RFC 4180): for a comma, a quote, a
+    line feed or a carriage return in it. None is an empty cell.
+    """
+    lines = _Lines()
+    # csv quotes line ends within a cell only where they are part of its own line end (up to Python
+    # 3.12), and no reader takes a bare carriage return.
+    csv.writer(lines, lineterminator="\r\n").writerows(rows)
+    return "".join(f"{line[:-2]}\n" for line in lines)
+
+
+class _Lines(list[str]):
+    def write(self, line: str) -> None:
+        self.append(line)
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet takes a cell with this text for a formula, and runs it."""
+    return text.startswith(_FORMULA_STARTS)
+
+
+def escape_formula(text: str) -> str:
+    """Put an apostrophe before what a spreadsheet would run, so that it shows the text."""
+    return f"'{text}" if is_formula(text) else text

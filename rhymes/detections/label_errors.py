@@ -8,8 +8,6 @@ they are worth a look.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +18,7 @@ import numpy as np
 
 from rhymes.coco.files import CocoAnnotation, CocoImage, image_to_name
 from rhymes.coco.label_map import class_name
-from rhymes.common.csv import FORMULA_STARTS
+from rhymes.common.csv import escape_formula, rows_to_csv
 from rhymes.detections.detections import Detections, annotations_to_detections
 from rhymes.detections.matching import IOU, Matching, box_ious, match_detections
 
@@ -207,25 +205,17 @@ def label_errors_to_csv(errors: Iterable[LabelError], names: Mapping[int, str]) 
         errors: In the order of the rows.
         names: Class names by id.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(_error_to_row(error, names) for error in errors)
-    return text.getvalue()
+    return rows_to_csv([COLUMNS, *(_error_to_row(error, names) for error in errors)])
 
 
 def _error_to_row(error: LabelError, names: Mapping[int, str]) -> list[Any]:
     return [
         f"{error.suspicion:.3f}",
-        _no_formula(error.image),
+        escape_formula(error.image),
         str(error.problem),
-        "" if error.label is None else _no_formula(class_name(names, error.label)),
-        "" if error.model_label is None else _no_formula(class_name(names, error.model_label)),
+        "" if error.label is None else escape_formula(class_name(names, error.label)),
+        "" if error.model_label is None else escape_formula(class_name(names, error.model_label)),
         "" if error.score is None else f"{error.score:.3f}",
         *(f"{value:.1f}" for value in error.box),
         "" if error.annotation_id is None else error.annotation_id,
     ]
-
-
-def _no_formula(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

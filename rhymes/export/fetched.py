@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from rhymes.common.csv import load_rows
+from rhymes.common.csv import load_rows, save_rows
 from rhymes.common.errors import InputError
-from rhymes.common.files import save_text
 from rhymes.export.dialects import load_dialect
 
 INDEX_COLUMNS = ("image", "sha256", "width", "height", "error")
@@ -103,7 +100,7 @@ def save_index(path: Path, fetched: Iterable[Fetched]) -> None:
     lines = (
         (each.source.image, each.sha256, each.width, each.height, each.error) for each in fetched
     )
-    save_text(path, _lines_to_csv(INDEX_COLUMNS, lines))
+    save_rows(path, INDEX_COLUMNS, lines)
 
 
 def save_failures(path: Path, fetched: Iterable[Fetched]) -> None:
@@ -113,7 +110,7 @@ def save_failures(path: Path, fetched: Iterable[Fetched]) -> None:
         for each in fetched
         if each.error
     )
-    save_text(path, _lines_to_csv(("rows", "image", "error"), lines))
+    save_rows(path, ("rows", "image", "error"), lines)
 
 
 def check_failures(fetched: Sequence[Fetched], total: int, max_failed_fraction: float) -> str:
@@ -158,15 +155,3 @@ def _rows_to_text(rows: Sequence[int]) -> str:
 def _shorten(image: str) -> str:
     text = repr(image)
     return text if len(text) <= _LISTED_CHARACTERS else f"{text[:_LISTED_CHARACTERS]}..."
-
-
-def _lines_to_csv(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    plain = csv.writer(text, lineterminator="\n")
-    # csv itself quotes only what holds the line end that it was given, and no reader takes a bare
-    # carriage return (python/cpython: Modules/_csv.c, join_append_data).
-    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    for line in (columns, *lines):
-        bare = any("\r" in cell for cell in line if isinstance(cell, str))
-        (quoted if bare else plain).writerow(line)
-    return text.getvalue()

@@ -5,8 +5,6 @@ Pure functions from the ground truth and the results; no TensorFlow, no file.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rhymes.common.csv import save_rows
 from rhymes.common.files import save_json, save_text
 from rhymes.metrics.confusion import Confusion, ImageScore, confusion, image_scores
 from rhymes.metrics.scoring import (
@@ -192,11 +191,8 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
         "confusion_counts": (COUNT_COLUMNS, confusion_to_counts(evaluation.confusion)),
     }
     for name, (columns, rows) in tables.items():
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        save_text(folder / "plots" / f"{name}.csv", text.getvalue())
+        cells = ([row[column] for column in columns] for row in rows)
+        save_rows(folder / "plots" / f"{name}.csv", columns, cells)
 
 
 def save_results(path: Path, results: Sequence[Mapping[str, Any]]) -> None:

@@ -16,20 +16,18 @@ some hundred bytes an image.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from rhymes.coco.files import CocoImage, names_to_categories, save_coco
-from rhymes.common.csv import FORMULA_STARTS
+from rhymes.common.csv import is_formula, rows_to_csv, save_rows
 from rhymes.common.errors import InputError
-from rhymes.common.files import folder_written_aside, save_json, save_text
+from rhymes.common.files import folder_written_aside, save_json
 from rhymes.export.categories import COLUMN as CATEGORY_COLUMN
 from rhymes.export.cells import ANNOTATION_COLUMN
 from rhymes.export.dialect import Dialect
@@ -134,7 +132,7 @@ class PredictionWriter:
             self._results.write(self._before_result + result)
             self._before_result = ",\n"
         self._written.append(_Written(outputs.coco_image, outputs.uncertainty, self._end))
-        row = _rows_to_csv([(image.image, outputs.cell)])
+        row = rows_to_csv([(image.image, outputs.cell)])
         self._end += self._rows.write(row.encode("utf-8"))
         self._count(outputs)
 
@@ -159,12 +157,12 @@ class PredictionWriter:
         self._results.write("\n]\n" if self.counts.objects else "[]\n")
         self._results.close()
         self._save_annotations(dialect, rank)
-        _save_csv(self._folder / CATEGORIES, [(CATEGORY_COLUMN,), *((name,) for name in names)])
+        save_rows(self._folder / CATEGORIES, (CATEGORY_COLUMN,), ((name,) for name in names))
         images = (written.image for written in self._written)
         categories = names_to_categories(names)
         save_coco(self._folder / COCO_IMAGES, "Predictions", categories, images, ())
         failures = [(_no_formula(each.file), each.reason) for each in self.failures]
-        _save_csv(self._folder / FAILURES, [("file", "reason"), *failures])
+        save_rows(self._folder / FAILURES, ("file", "reason"), failures)
         self.counts.failures = len(failures)
         save_json(self._folder / RUN, {**run, "counts": asdict(self.counts)})
 
@@ -175,7 +173,7 @@ class PredictionWriter:
         ends = [written.position for written in self._written[1:]] + [self._end]
         with (self._folder / ANNOTATIONS).open("wb") as file:
             header = (dialect.image_column, ANNOTATION_COLUMN)
-            file.write(_rows_to_csv([header]).encode("utf-8"))
+            file.write(rows_to_csv([header]).encode("utf-8"))
             for index in indices:
                 start = self._written[index].position
                 self._rows.seek(start)
@@ -205,14 +203,4 @@ def prediction_folder(out: Path) -> Iterator[PredictionWriter]:
 
 def _no_formula(file: str) -> str:
     """Name the same file by a path that no spreadsheet runs."""
-    return f"./{file}" if file.startswith(FORMULA_STARTS) else file
-
-
-def _save_csv(path: Path, rows: Iterable[Sequence[str]]) -> None:
-    save_text(path, _rows_to_csv(rows))
-
-
-def _rows_to_csv(rows: Iterable[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    return f"./{file}" if is_formula(file) else file

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from rhymes.common.csv import Row, load_columns, load_rows
+from rhymes.common.csv import (
+    Row,
+    escape_formula,
+    is_formula,
+    load_columns,
+    load_rows,
+    rows_to_csv,
+    save_rows,
+)
 from rhymes.common.errors import InputError
 
 
@@ -91,3 +99,37 @@ def test_real_exports(shared: Path) -> None:
     for name, rows in [("bccd3", 364), ("breadboard5", 110), ("microcontroller4", 149)]:
         path = shared / "datasets" / name / "annotations.csv"
         assert sum(1 for _ in load_rows(path, ["output_content"])) >= rows
+
+
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        pytest.param(("a", 1, 0.5), "a,1,0.5", id="plain"),
+        pytest.param(("a b", "é", "'"), "a b,é,'", id="nothing to quote"),
+        pytest.param(("a,b", 'c"d'), '"a,b","c""d"', id="comma and quote"),
+        pytest.param(("a\nb", "c"), '"a\nb",c', id="line feed"),
+        pytest.param(("a\rb", "c"), '"a\rb",c', id="carriage return"),
+        pytest.param((None, ""), ",", id="nothing"),
+        pytest.param(("",), '""', id="one empty cell is no blank line"),
+    ],
+)
+def test_a_written_row(row: tuple[object, ...], line: str) -> None:
+    assert rows_to_csv([row]) == f"{line}\n"
+
+
+def test_what_is_written_is_read(table: Path) -> None:
+    cells = ["", " ", "a,b", '"', "a\r\nb", "a\rb", "a\nb", "=1+1", "é日本", "\t"]
+    save_rows(table, ("first", "second"), zip(cells, reversed(cells), strict=True))
+    read = [tuple(row.cells.values()) for row in load_rows(table, ("first", "second"))]
+    assert read == list(zip(cells, reversed(cells), strict=True))
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@a", "\ta", "\ra"])
+def test_a_formula_is_escaped(text: str) -> None:
+    assert is_formula(text)
+    assert escape_formula(text) == f"'{text}"
+
+
+def test_other_text_is_not_escaped() -> None:
+    for text in ("", "a=1", "1-1", "'=1"):
+        assert escape_formula(text) == text
