@@ -32,6 +32,7 @@ from tqdm import tqdm
 from rhymes.client.client import DetectorClient
 from rhymes.coco.files import load_coco
 from rhymes.common.errors import InputError
+from rhymes.common.markdown import rows_to_table
 from rhymes.versions.model_folder import load_identity
 from tools.clones import ROOT, SURROUNDINGS, Clone, set_params
 from tools.processes import LOOPBACK, Child, ChildError, free_ports, is_serving, server_command
@@ -109,10 +110,7 @@ def _compare(folder: Path, changes: Mapping[str, str]) -> None:
         figures = experiments[model].headline()
         shown = [f"{figures[name]:.3f}" if name in figures else "" for name in _COLUMNS]
         rows.append((model, *shown, seen))
-    print(f"\n| model | {' | '.join(_COLUMNS)} | the page shows |")
-    print(f"| --- |{' ---: |' * len(_COLUMNS)} --- |")
-    for row in rows:
-        print(f"| {' | '.join(row)} |")
+    print(f"\n{rows_to_table(('model', *_COLUMNS, 'the page shows'), rows)}")
 
 
 def queue_models(clone: Clone, models: Sequence[str]) -> None:

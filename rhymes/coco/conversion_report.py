@@ -11,6 +11,7 @@ from rhymes.coco.conversion_counts import ConversionCounts
 from rhymes.coco.export_images import ExportImage
 from rhymes.coco.splits import SPLITS
 from rhymes.common.files import save_json, save_text
+from rhymes.common.markdown import rows_to_table, text_to_cell
 from rhymes.export.annotations import ITEM_REASONS, Reason
 from rhymes.export.categories import LabelMatcher
 from rhymes.export.dialects import DIALECTS
@@ -248,31 +249,3 @@ def _classes_table(counts: ConversionCounts) -> str:
         for class_id, name in enumerate(counts.names, start=1)
     ]
     return rows_to_table(("class", *SPLITS), rows)
-
-
-def rows_to_table(
-    header: Sequence[str], rows: Sequence[Sequence[object]], *, is_aligned: bool = False
-) -> str:
-    """Return a Markdown table, or a word where there are no rows.
-
-    Args:
-        header: Of the columns.
-        rows: As many cells each.
-        is_aligned: Columns are padded, for a terminal.
-    """
-    if not rows:
-        return "Nothing."
-    lines = [[text_to_cell(cell) for cell in line] for line in (header, *rows)]
-    lines.insert(1, ["---"] * len(header))
-    if is_aligned:
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        lines = [
-            [cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines
-        ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def text_to_cell(value: object) -> str:
-    """Keep text from becoming markup: a bar, a line break or a tag may stand in a class name."""
-    text = " ".join(str(value).split())
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

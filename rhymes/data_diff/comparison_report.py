@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rhymes.coco.conversion_report import MEANINGS, rows_to_table, text_to_cell
+from rhymes.coco.conversion_report import MEANINGS
 from rhymes.coco.splits import SPLITS
+from rhymes.common.markdown import rows_to_table, text_to_cell
 from rhymes.data_diff.data_comparison import ClassChange, ClassCounts, Comparison, split_counts
 from rhymes.data_diff.image_labels import ImageLabels
 from rhymes.data_diff.label_changes import LabelChanges
@@ -246,7 +247,7 @@ def _is_same(comparison: Comparison) -> bool:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    return rows_to_table(header, rows, is_aligned=True)
+    return rows_to_table(header, rows, is_padded=True)
 
 
 def _counts_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

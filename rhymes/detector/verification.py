@@ -14,6 +14,7 @@ from PIL import Image
 
 from rhymes.common import quiet  # noqa: F401  (silences TensorFlow)
 from rhymes.common.errors import InputError
+from rhymes.common.markdown import rows_to_table
 from rhymes.detections.detections import (
     BOXES,
     CLASSES,
@@ -272,13 +273,12 @@ def _intro(version: int, images: int, sampled: int) -> str:
 
 
 def _table(measured: Mapping[str, Parity]) -> str:
-    header = [
+    header = (
         "signature", "images", "detections", "boxes", "scores", "classes", "masks",
         "allowed", "moved", "borderline",
-    ]  # fmt: skip
-    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
-    lines += [_parity_to_cells(name, parity) for name, parity in measured.items()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    )  # fmt: skip
+    rows = [_parity_to_cells(name, parity) for name, parity in measured.items()]
+    return rows_to_table(header, rows, has_numbers=True)
 
 
 def _parity_to_cells(signature: str, parity: Parity) -> list[str]:

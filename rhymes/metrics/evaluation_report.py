@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from rhymes.common.markdown import rows_to_table, text_to_cell
 from rhymes.detections.detections import Detections, annotations_to_detections
 from rhymes.detections.drawing import MARK, detections_to_labels, draw_detections, side_by_side
 from rhymes.metrics.confusion import BACKGROUND, ImageScore
@@ -137,7 +138,7 @@ def _confusion_text(evaluation: Evaluation) -> str:
 
 def _image_lines(images: Sequence[DrawnImage]) -> Iterator[str]:
     for rank, (path, name, score) in enumerate(images, start=1):
-        yield f"{rank}. [{_escaped(name)}]({path}): {image_score_to_text(score)}"
+        yield f"{rank}. [{text_to_cell(name)}]({path}): {image_score_to_text(score)}"
 
 
 def image_score_to_text(image: ImageScore) -> str:
@@ -149,12 +150,7 @@ def image_score_to_text(image: ImageScore) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+    return rows_to_table(header, list(rows), has_numbers=True)
 
 
 def _number(value: float | None) -> str:

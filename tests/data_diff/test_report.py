@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from rhymes.coco.conversion_report import rows_to_table
 from rhymes.data_diff import report
 from tests.conftest import ROOT
 
@@ -129,9 +128,3 @@ def test_command_line(repository: Path) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("# Data: from v1 (")
     assert not done.stderr
-
-
-def test_columns_are_padded_for_a_terminal() -> None:
-    assert rows_to_table(("class", "now"), [("A|B", 1), ("ÉMU <b>", 20)], is_aligned=True) == (
-        "| class      | now |\n| ---        | --- |\n| A\\|B       | 1   |\n| ÉMU &lt;b> | 20  |"
-    )
