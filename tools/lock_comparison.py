@@ -44,12 +44,12 @@ class Entry(NamedTuple):
 
 def locks_to_entries(first: bytes, second: bytes) -> list[Entry]:
     """Put two locks side by side, stage by stage in the order of the first."""
-    flat = [dict(_flatten(lock)) for lock in (first, second)]
+    flat = [dict(_lock_to_items(lock)) for lock in (first, second)]
     keys = [*flat[0], *(key for key in flat[1] if key not in flat[0])]
     return [Entry(*key, *(each.get(key, _MISSING) for each in flat)) for key in keys]
 
 
-def _flatten(lock: bytes) -> Iterator[tuple[tuple[str, str, str], str]]:
+def _lock_to_items(lock: bytes) -> Iterator[tuple[tuple[str, str, str], str]]:
     # Every scalar as text: what YAML reads as a number is compared as it is written.
     for stage, parts in yaml.load(lock, yaml.CBaseLoader)["stages"].items():  # noqa: S506
         for kind, value in parts.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -16,6 +16,7 @@ from app.plain_text import plain
 from app.repository import VERIFICATION, load_json
 from app.versions import choose_version
 from rhymes.client.description import ModelDescription
+from rhymes.common.params import flatten
 
 
 def show() -> None:
@@ -50,11 +51,11 @@ def _show_origin(model: ModelDescription) -> None:
     rows = [
         ("architecture", info.get("model")),
         ("classes", len(model.class_names)),
-        *_flatten(info.get("params") or {}, "train."),
+        *flatten(info.get("params") or {}, "train."),
         ("pretrained weights (SHA-256)", _hash_of(info.get("pretrained")) or "none"),
         ("training data (SHA-256)", _hash_of(info.get("data"))),
         ("training code (SHA-256)", _hash_of(info.get("code"))),
-        *_flatten(info.get("environment") or {}, "trained with "),
+        *flatten(info.get("environment") or {}, "trained with "),
         ("these very files (SHA-256 of the manifest)", model.identity),
     ]
     known = [(name, str(value)) for name, value in rows if value is not None]
@@ -74,14 +75,6 @@ def _show_origin(model: ModelDescription) -> None:
     with st.expander(f"Its {len(model.class_names)} classes"):
         names = [name for _, name in sorted(model.class_names.items())]
         st.dataframe(pd.DataFrame({"Class": names}), hide_index=True)
-
-
-def _flatten(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, inner in value.items():
-        if isinstance(inner, Mapping):
-            yield from _flatten(inner, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", inner
 
 
 def _hash_of(value: Any) -> str | None:

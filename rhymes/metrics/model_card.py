@@ -19,7 +19,7 @@ from PIL import Image
 from rhymes.coco.conversion_report import MEANINGS
 from rhymes.coco.splits import SPLITS
 from rhymes.common.errors import InputError
-from rhymes.common.params import section_to_dict
+from rhymes.common.params import flatten, section_to_dict
 from rhymes.metrics.gate import GateParams, Measured
 from rhymes.versions.environment import environment_to_text
 
@@ -100,7 +100,7 @@ def card_to_html(card: Card) -> str:
             data=_data(card.conversion),
             training=card.training,
             environment=environment_to_text(card.training["environment"]),
-            settings=list(_flattened(card.training["params"])),
+            settings=[(key, str(value)) for key, value in flatten(card.training["params"])],
             images=[base64.b64encode(image).decode("ascii") for image in card.images.values()],
             hashes=_hashes(card),
             few=_few(card),
@@ -196,16 +196,6 @@ def _few(card: Card) -> list[str]:
     """Classes with so few test objects that their figures say little."""
     counts = card.metrics["classes"]
     return [name for name in card.measured.classes if counts[name]["objects"] < _FEW_OBJECTS]
-
-
-def _flattened(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    rows = []
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            rows += _flattened(value, f"{prefix}{key}.")
-        else:
-            rows.append((f"{prefix}{key}", str(value)))
-    return rows
 
 
 def _hashes(card: Card) -> list[tuple[str, str]]:

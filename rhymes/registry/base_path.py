@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rhymes.common.errors import InputError
+from rhymes.common.files import sync_folder
 from rhymes.registry.provenance import PROVENANCE_FILE, version_to_provenance_path
 from rhymes.registry.tags import MODEL
 from rhymes.versions.dvc import folder_to_md5
@@ -62,7 +63,7 @@ class BasePath:
         """
         _flush(folder)
         folder.rename(self.path / str(version))
-        _flush_folder(self.path)
+        sync_folder(self.path)
 
     def remove(self, version: int) -> None:
         """Take a version away: at once for those who look, then its bytes."""
@@ -148,16 +149,8 @@ def _flush(folder: Path) -> None:
     """See to it that all files are on the disk before their folder gets its name."""
     for path in sorted(folder.rglob("*")):
         if path.is_dir():
-            _flush_folder(path)
+            sync_folder(path)
         else:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-    _flush_folder(folder)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(folder)
