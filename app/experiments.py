@@ -25,6 +25,7 @@ from ruamel.yaml.error import YAMLError
 from app.repository import MissingFile
 from rhymes.common.errors import InputError
 from rhymes.common.params import flatten
+from rhymes.metrics import catalogue
 from rhymes.versions.dvc import Lock, load_output, text_to_lock
 from rhymes.versions.git import load_blob, peel, ref_to_name, short_hash
 from rhymes.versions.scratch import load_cache_folder
@@ -32,7 +33,6 @@ from rhymes.versions.scratch import load_cache_folder
 METRICS = {"val": "reports/train/headline.json", "test": "reports/evaluate/headline.json"}
 """Which file has the metrics of a split, by the split's name in it; dvc.yaml lists them too."""
 
-_SHOWN = ("AP", "AP50", "mask_AP", "mask_AP50", "step")
 _MAX_PARAMS = 12
 
 
@@ -84,7 +84,7 @@ def experiments_to_table(experiments: list[Experiment]) -> pd.DataFrame:
     metrics = [
         f"{split} {name}"
         for split in reversed(METRICS)
-        for name in _SHOWN
+        for name in _shown()
         if any(f"{split} {name}" in each.metrics for each in experiments)
     ]
     rows = [
@@ -101,6 +101,11 @@ def experiments_to_table(experiments: list[Experiment]) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows)
     return table if any(each.problem for each in experiments) else table.drop(columns="Missing")
+
+
+def _shown() -> list[str]:
+    """Keys of the figures that are shown, as a stage's headline.json has them."""
+    return [*(metric.key for metric in catalogue.metrics(is_headline=True)), "step"]
 
 
 def _differing(experiments: list[Experiment]) -> list[str]:
@@ -181,7 +186,7 @@ def _text_to_metrics(text: bytes, split: str) -> dict[str, float]:
         return {}
     return {
         f"{split} {name}": float(known[name])
-        for name in _SHOWN
+        for name in _shown()
         if isinstance(known.get(name), int | float)
     }
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from rhymes.common.params import load_params, load_section
-from tools.deps import DVC_FILE, PACKAGES, ROOT, direct_imports, text_with_modules
+from rhymes.metrics import catalogue
+from tools.deps import DVC_FILE, PACKAGES, ROOT, current_text, direct_imports
 
 ORDER = (
     "detector",
-    "predictions",
+    ("predictions", "registry"),
     "metrics",
-    ("data_diff", "registry", "client", "serving"),
+    ("data_diff", "client", "serving"),
     "versions",
     "detections",
     "coco",
@@ -122,9 +124,24 @@ def test_the_sample_is_drawn_by_its_stage_alone() -> None:
     }
 
 
-def test_dvc_yaml_names_the_modules_that_its_stages_import() -> None:
+def test_dvc_yaml_names_what_its_stages_import_and_the_curves_that_they_draw() -> None:
     text = DVC_FILE.read_text(encoding="utf-8")
-    assert text_with_modules(text) == text, "stale: run `make deps`"
+    assert current_text(text) == text, "stale: run `make deps`"
+
+
+def test_a_new_headline_metric_gets_its_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = replace(catalogue.find_metric("mask_AP50"), name="AP90")
+    monkeypatch.setattr(catalogue, "METRICS", (*catalogue.METRICS, added))
+    new = current_text(DVC_FILE.read_text(encoding="utf-8"))
+    (masks,) = (
+        each["Average precision of masks (val)"]
+        for each in YAML(typ="safe").load(new)["plots"]
+        if "Average precision of masks (val)" in each
+    )
+    folder = "reports/train/plots/metrics/val"
+    assert masks["y"] == {
+        f"{folder}/{key}.tsv": key for key in ("mask_AP", "mask_AP50", "mask_AP90")
+    }
 
 
 @pytest.mark.parametrize("stage", STAGES)

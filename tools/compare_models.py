@@ -33,6 +33,7 @@ from rhymes.client.client import DetectorClient
 from rhymes.coco.files import load_coco
 from rhymes.common.errors import InputError
 from rhymes.common.markdown import rows_to_table
+from rhymes.metrics.catalogue import metrics
 from rhymes.versions.model_folder import load_identity
 from tools.clones import ROOT, SURROUNDINGS, Clone, set_params
 from tools.processes import LOOPBACK, Child, ChildError, free_ports, is_serving, server_command
@@ -41,7 +42,6 @@ from tools.reproduce import texts_to_changes
 MODELS = ("retinanet", "faster_rcnn", "mask_rcnn")
 DETECTOR, TEST, IMAGES = "models/detector", "data/coco/test.json", "data/images"
 
-_COLUMNS = ("test.AP", "test.AP50", "test.mask_AP", "test.mask_AP50", "val.AP", "val.AP50")
 _DEFAULTS = {"train.steps": "200"}
 _QUEUE_SECONDS = 4 * 3600.0
 # Each look costs a second of a core, so the pauses between them grow.
@@ -104,13 +104,16 @@ def _compare(folder: Path, changes: Mapping[str, str]) -> None:
     experiments = load_experiments(clone)
     if missing := set(MODELS) - experiments.keys():
         raise InputError(f"dvc exp show does not list {', '.join(sorted(missing))}")
+    columns = [
+        f"{split}.{metric.key}" for split in ("test", "val") for metric in metrics(is_headline=True)
+    ]
     rows = []
     for model in MODELS:
         seen = apply_and_serve(clone, experiments[model].name)
         figures = experiments[model].headline()
-        shown = [f"{figures[name]:.3f}" if name in figures else "" for name in _COLUMNS]
+        shown = [f"{figures[name]:.3f}" if name in figures else "" for name in columns]
         rows.append((model, *shown, seen))
-    print(f"\n{rows_to_table(('model', *_COLUMNS, 'the page shows'), rows)}")
+    print(f"\n{rows_to_table(('model', *columns, 'the page shows'), rows)}")
 
 
 def queue_models(clone: Clone, models: Sequence[str]) -> None:

@@ -1,9 +1,12 @@
-"""Write each stage's modules into dvc.yaml: `make deps`.
+"""Write each stage's modules, and the curves of each metric, into dvc.yaml: `make deps`.
 
 A stage's `deps` name exactly the modules that it imports, directly or through others, so that a
 change of code runs those stages again that use it, and no other. They are read from the text of the
 modules, with what these load from a file of their own name; what a stage reads besides stays as it
 was written by hand, above them.
+
+The plots of the training's validations name a file for each headline metric of
+`rhymes.metrics.catalogue`.
 """
 
 from __future__ import annotations
@@ -14,12 +17,17 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from rhymes.metrics.catalogue import IouType, metrics
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("rhymes", "stages", "app", "tools", "bench")
 DVC_FILE = ROOT / "dvc.yaml"
 
 _STAGE = re.compile(r"  (\w+):\n")
 _OURS = re.compile(rf"    - (?:{'|'.join(PACKAGES)})/\S+\n")
+# Lines of a plot: a curve each of boxes, or of masks.
+_CURVE = "      reports/train/plots/metrics/val/{0}.tsv: {0}\n"
+_CURVES = re.compile(r"(?:      reports/train/plots/metrics/val/(\w+)\.tsv: \1\n)+")
 
 
 def module_path(name: str) -> Path | None:
@@ -108,17 +116,33 @@ def text_with_modules(text: str) -> str:
     return "".join(lines)
 
 
+def text_with_curves(text: str) -> str:
+    """Return dvc.yaml's text with a curve for each headline metric, in the plots that have some."""
+
+    def curves(found: re.Match[str]) -> str:
+        iou_type: IouType = "segm" if "/mask_" in found[0] else "bbox"
+        shown = metrics(iou_type, is_headline=True)
+        return "".join(_CURVE.format(metric.key) for metric in shown)
+
+    return _CURVES.sub(curves, text)
+
+
+def current_text(text: str) -> str:
+    """Return dvc.yaml's text as code and catalogue are now."""
+    return text_with_curves(text_with_modules(text))
+
+
 def main() -> int:
     """Rewrite dvc.yaml where it is stale; return the exit code."""
     text = DVC_FILE.read_text(encoding="utf-8")
-    new = text_with_modules(text)
+    new = current_text(text)
     if new == text:
-        print("dvc.yaml names the modules that its stages import.")
+        print("dvc.yaml names the modules and curves that there are.")
         return 0
     aside = DVC_FILE.with_name(".dvc.yaml.part")
     aside.write_text(new, encoding="utf-8")
     aside.replace(DVC_FILE)
-    print("dvc.yaml now names the modules that its stages import.")
+    print("dvc.yaml now names the modules and curves that there are.")
     return 0
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.metrics import AP_IN_WORDS, SHOWN, number
+from app.metrics import AP_IN_WORDS
 from app.notices import explained
 from app.plain_text import plain
 from app.repository import GATE, load_bytes, load_json
+from rhymes.metrics.catalogue import Metric, find_metric, metrics
 
 _MAX_SENTENCE_LENGTH = 600
 
@@ -58,36 +59,40 @@ def _figures_to_table(gate: Mapping[str, Any]) -> pd.DataFrame:
     differences = gate["differences"] or {}
     rows = [
         {
-            "Figure": SHOWN[name],
-            "Value": number(estimate["value"]),
-            "Interval": _interval(estimate),
-            **({"Change": _change(differences.get(name))} if differences else {}),
+            "Figure": metric.label,
+            "Value": metric.value_to_text(estimate["value"]),
+            "Interval": _interval(metric, estimate),
+            **({"Change": _change(metric, differences.get(metric.key))} if differences else {}),
         }
-        for name, estimate in gate["figures"].items()
+        for metric in metrics()
+        if (estimate := gate["figures"].get(metric.key))
     ]
     return pd.DataFrame(rows)
 
 
 def _classes_to_table(classes: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """The greatest losses first; classes without objects last."""
+    ap = find_metric("AP")
     table = pd.DataFrame(
         {
             "Class": list(classes),
             "Images compared": [each["images"] for each in classes.values()],
-            "Change of AP": [each["AP"]["value"] for each in classes.values()],
-            "Interval": [_interval(each["AP"], signed=True) for each in classes.values()],
+            "Change of AP": [each[ap.key]["value"] for each in classes.values()],
+            "Interval": [_interval(ap, each[ap.key], signed=True) for each in classes.values()],
         }
     )
     return table.sort_values("Change of AP", kind="stable", na_position="last")
 
 
-def _interval(estimate: Mapping[str, float | None], *, signed: bool = False) -> str:
+def _interval(metric: Metric, estimate: Mapping[str, float | None], *, signed: bool = False) -> str:
     if estimate["low"] is None:
         return ""
-    return " to ".join(f"{estimate[end]:{'+' if signed else ''}.3f}" for end in ("low", "high"))
+    to_text = metric.change_to_text if signed else metric.value_to_text
+    return " to ".join(to_text(estimate[end]) for end in ("low", "high"))
 
 
-def _change(difference: Mapping[str, float | None] | None) -> str:
+def _change(metric: Metric, difference: Mapping[str, float | None] | None) -> str:
     if difference is None or difference["value"] is None:
         return "n/a"
-    return f"{difference['value']:+.3f} ({_interval(difference, signed=True)})"
+    interval = _interval(metric, difference, signed=True)
+    return f"{metric.change_to_text(difference['value'])} ({interval})"

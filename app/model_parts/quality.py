@@ -9,46 +9,51 @@ import pandas as pd
 import streamlit as st
 
 from app.charts import heat_map, lines
-from app.metrics import AP_IN_WORDS, SHOWN, compare_metrics, number
+from app.metrics import AP_IN_WORDS, compare_metrics
 from app.notices import explained
 from app.plain_text import plain
 from app.repository import EVALUATION, MissingFile, load_json, load_table
+from rhymes.metrics.catalogue import metrics
 
 _PLOTS = EVALUATION / "plots"
 _SHOWN_CLASSES = 25
 _SHOWN_IMAGES = 6
 _BACKGROUND = "(background)"
-_MAIN = ("AP", "AP50", "mask_AP", "mask_AP50")
 
 
 def show() -> None:
     """Show the part."""
-    metrics = load_json(EVALUATION / "metrics.json")
-    _show_headline(metrics)
+    values = load_json(EVALUATION / "metrics.json")
+    _show_headline(values)
     for show_part in (_show_curves, _show_confusion, _show_worst):
         with explained():
             show_part()
     st.subheader("By class", anchor=False)
-    st.dataframe(_classes_to_table(metrics["classes"]), hide_index=True)
+    st.dataframe(_classes_to_table(values["classes"]), hide_index=True)
     with st.expander("All figures"):
-        st.dataframe(compare_metrics({"test split": metrics}), hide_index=True)
+        st.dataframe(compare_metrics({"test split": values}), hide_index=True)
 
 
-def _show_headline(metrics: dict[str, Any]) -> None:
-    st.caption(f"On {metrics['images']:,} images of the test split with {metrics['objects']:,} "
-               "objects, which the training never saw.")  # fmt: skip
-    keys = [key for key in _MAIN if key in metrics]
-    for column, key in zip(st.columns(len(keys)), keys, strict=True):
-        column.metric(SHOWN[key], number(metrics[key]), help=AP_IN_WORDS)
+def _show_headline(values: dict[str, Any]) -> None:
+    st.caption(f"On {values['images']:,} images of the test split with {values['objects']:,} "
+               "objects, which the training never saw.", help=AP_IN_WORDS)  # fmt: skip
+    shown = [metric for metric in metrics(is_headline=True) if metric.key in values]
+    for column, metric in zip(st.columns(len(shown)), shown, strict=True):
+        value = metric.value_to_text(values[metric.key])
+        column.metric(metric.label, value, help=metric.meaning)
 
 
 def _classes_to_table(classes: dict[str, dict[str, Any]]) -> pd.DataFrame:
     table = pd.DataFrame({"Class": list(classes)})
     table["Objects"] = [each["objects"] for each in classes.values()]
-    for key in _MAIN:
-        if any(key in each for each in classes.values()):
-            table[SHOWN[key]] = [each.get(key) for each in classes.values()]
-    return table.sort_values(SHOWN["AP"], kind="stable", na_position="last")
+    shown = [
+        metric
+        for metric in metrics(is_headline=True)
+        if any(metric.key in each for each in classes.values())
+    ]
+    for metric in shown:
+        table[metric.label] = [each.get(metric.key) for each in classes.values()]
+    return table.sort_values(shown[0].label, kind="stable", na_position="last")
 
 
 def _show_curves() -> None:

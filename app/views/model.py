@@ -15,9 +15,9 @@ from app.predictions import load_measured
 from app.repository import EVALUATION, TRAINING, MissingFile, load_table
 from rhymes.client.errors import ServingError
 from rhymes.common.errors import InputError
+from rhymes.metrics.catalogue import metrics
 
 _CURVES = TRAINING / "plots/metrics"
-_SCORES = ("AP", "AP50", "mask_AP", "mask_AP50")
 
 
 def show() -> None:
@@ -81,7 +81,8 @@ def _show_training() -> None:
         anchor=False,
         help="Measured now and then while training; the best weights are kept.",
     )
-    _show_lines("val", [n for n in _SCORES if (_CURVES / "val" / f"{n}.tsv").exists()], "score")
+    keys = [metric.key for metric in metrics(is_headline=True)]
+    _show_lines("val", [key for key in keys if (_CURVES / "val" / f"{key}.tsv").exists()], "score")
 
 
 def _show_lines(split: str, names: list[str], title: str) -> None:

@@ -24,7 +24,8 @@ from rhymes.detections.detections import detections_to_coco, outputs_to_detectio
 from rhymes.detector.inference import Inference, model_to_inference
 from rhymes.detector.randomness import STEPS, randomness_from
 from rhymes.detector.resuming import Checkpoints, Progress, Validation
-from rhymes.metrics.scoring import HEADLINE, score, summaries_to_metrics
+from rhymes.metrics.catalogue import metric_key, metrics
+from rhymes.metrics.scoring import score, summaries_to_metrics
 
 
 def build_strategy(name: str) -> tf.distribute.Strategy:
@@ -92,10 +93,11 @@ class TrainingReport:
         self._events.close()
         if error is None:
             self._live.end()
-            for name in HEADLINE:  # DVC's plots would warn of a file that is missing
-                curve = self._folder / "plots/metrics/val" / f"{name}.tsv"
+            # DVC's plots would warn of a file that is missing.
+            for metric in metrics(is_headline=True):
+                curve = self._folder / "plots/metrics/val" / f"{metric.key}.tsv"
                 if not curve.exists():
-                    save_text(curve, f"step\t{name}\n")
+                    save_text(curve, f"step\t{metric.key}\n")
 
 
 def build_validation(
@@ -122,11 +124,11 @@ def build_validation(
             outputs = {name: value.numpy() for name, value in traced[0](encoded).items()}
             detections = outputs_to_detections(outputs, 0, image["width"], image["height"])
             results += detections_to_coco(detections, image["id"])
-        metrics = summaries_to_metrics(
+        values = summaries_to_metrics(
             score(ground_truth, results, "bbox"),
             score(ground_truth, results, "segm") if masks else None,
         )
-        return Validation(step, metrics, "mask_AP" if masks else "AP")
+        return Validation(step, values, metric_key("AP", "segm" if masks else "bbox"))
 
     return validate
 
@@ -277,7 +279,7 @@ class Training:
 
     def _keep_best(self, found: Validation | None, report: Report) -> None:
         if found is None:  # nothing to validate on: the last weights are the best known
-            found = Validation(self._step, {}, "AP")
+            found = Validation(self._step, {}, metric_key("AP", "bbox"))
         figures = {f"val/{k}": v for k, v in found.metrics.items() if isinstance(v, float)}
         self._report(report, figures)
         # At equal scores the later weights: they have seen more.

@@ -14,7 +14,7 @@ each under an id of its own beside the others, where the scores within an image 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from rhymes.metrics.scoring import RECALLS, Coco, Kind, Result, coco_evaluation
+from rhymes.metrics.catalogue import IouType
+from rhymes.metrics.scoring import RECALLS, Coco, Result, coco_evaluation
 
 _BORROWED = 4
 
@@ -55,7 +56,7 @@ def percentile_interval(
     """
     defined = resampled[~np.isnan(resampled)]
     if np.isnan(value) or not defined.size:
-        return Estimate(_defined(value), None, None)
+        return Estimate(nan_to_none(value), None, None)
     tail = (1 - confidence) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
     return Estimate(float(value), float(low), float(high))
@@ -93,7 +94,7 @@ def joint_intervals(
     return [
         Estimate(float(value), float(value - wide), float(value + wide))
         if is_known
-        else Estimate(_defined(value), None, None)
+        else Estimate(nan_to_none(value), None, None)
         for value, wide, is_known in zip(values, reach, known, strict=True)
     ]
 
@@ -117,7 +118,8 @@ def _moderate_errors(own: NDArray[np.float64], images: NDArray[np.int64]) -> NDA
     return moderated
 
 
-def _defined(value: float) -> float | None:
+def nan_to_none(value: float) -> float | None:
+    """None in place of NaN."""
     return None if np.isnan(value) else float(value)
 
 
@@ -142,17 +144,9 @@ class ClassMatches:
     objects: NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class Precisions:
-    """Average precisions of resamples, NaN where a resample has no object of the class.
-
-    Attributes:
-        ap: float64 [resamples, classes], the mean over IoU 0.50 to 0.95.
-        ap50: The same at IoU 0.50.
-    """
-
-    ap: NDArray[np.float64]
-    ap50: NDArray[np.float64]
+Precisions = Mapping[str, NDArray[np.float64]]
+"""Average precisions by a metric's name, float64 [resamples, classes]; NaN where a resample has no
+object of the class."""
 
 
 def draw_weights(images: int, resamples: int, seed: int) -> NDArray[np.int64]:
@@ -165,14 +159,14 @@ def draw_weights(images: int, resamples: int, seed: int) -> NDArray[np.int64]:
 
 
 def results_to_matches(
-    ground_truth: Coco, results: Sequence[Result], kind: Kind
+    ground_truth: Coco, results: Sequence[Result], iou_type: IouType
 ) -> list[ClassMatches]:
     """Match detections with objects in each image.
 
     Args:
         ground_truth: A COCO dataset without crowds.
         results: COCO results.
-        kind: `bbox` compares boxes, `segm` masks.
+        iou_type: `bbox` compares boxes, `segm` masks.
 
     Returns:
         One for each class in the order of their ids; images are in the order of their ids.
@@ -187,7 +181,7 @@ def results_to_matches(
     found: dict[int, list[Any]] = {
         number: [] for number in sorted(_ids(ground_truth["categories"]))
     }
-    for matched in _evaluate(ground_truth, results, kind):
+    for matched in _evaluate(ground_truth, results, iou_type):
         found[matched["category_id"]].append(matched)
     matches = []
     for class_id, of_images in found.items():
@@ -202,9 +196,11 @@ def _ids(records: Sequence[dict[str, Any]]) -> list[int]:
     return [record["id"] for record in records]
 
 
-def _evaluate(ground_truth: Coco, results: Sequence[Result], kind: Kind) -> list[dict[str, Any]]:
+def _evaluate(
+    ground_truth: Coco, results: Sequence[Result], iou_type: IouType
+) -> list[dict[str, Any]]:
     """COCO's matches, one an image and class with detections or objects; of all areas."""
-    evaluation = coco_evaluation(ground_truth, results, kind)
+    evaluation = coco_evaluation(ground_truth, results, iou_type)
     evaluation.params.area_rng, evaluation.params.area_rng_lbl = [_ALL_AREAS], ["all"]
     evaluation.params.max_dets = [_MAX_DETECTIONS]
     evaluation.evaluate()
@@ -231,25 +227,30 @@ def _join(
 
 
 def measure(
-    matches: Sequence[ClassMatches], weights: NDArray[np.int64], progress: str | None = None
+    matches: Sequence[ClassMatches],
+    weights: NDArray[np.int64],
+    ious: Mapping[str, slice],
+    progress: str | None = None,
 ) -> Precisions:
-    """Measure AP and AP50 of each class in each resample.
+    """Measure average precisions of each class in each resample.
 
     Args:
         matches: Of each class.
         weights: int64 [resamples, images]; a row of ones is the split itself.
+        ious: For each metric's name, those of the 10 IoUs that it is the mean over.
         progress: Title of a progress bar; none is shown without.
     """
-    ap = np.full((len(weights), len(matches)), np.nan)
-    ap50 = ap.copy()
+    shape = len(weights), len(matches)
+    precisions = {name: np.full(shape, np.nan) for name in ious}
     hidden = True if progress is None else None
     for place, of_class in enumerate(tqdm(matches, progress, unit="class", disable=hidden)):
         step = max(_CHUNK // max(len(of_class.images), 1), 1)
         for start in range(0, len(weights), step):
             rows = slice(start, start + step)
             by_iou = _class_precisions(of_class, weights[rows])
-            ap[rows, place], ap50[rows, place] = by_iou.mean(axis=1), by_iou[:, 0]
-    return Precisions(ap, ap50)
+            for name, averaged in ious.items():
+                precisions[name][rows, place] = by_iou[:, averaged].mean(axis=1)
+    return precisions
 
 
 def _class_precisions(matches: ClassMatches, weights: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from rhymes.common.csv import save_rows
 from rhymes.common.files import save_json, save_text
+from rhymes.metrics.catalogue import IouType, metric_key
 from rhymes.metrics.confusion import Confusion, ImageScore, confusion, image_scores
 from rhymes.metrics.scoring import (
     RECALLS,
@@ -77,6 +78,18 @@ class Evaluation:
     confusion: Confusion
     ranking: list[ImageScore]
 
+    def scores(self) -> dict[IouType, Scores]:
+        """Scores of what the model gives."""
+        return {"bbox": self.boxes, **({"segm": self.masks} if self.masks else {})}
+
+    def class_values(self, name: str) -> dict[str, float | None]:
+        """The headline metrics of a class, by key."""
+        return {
+            metric_key(metric, iou_type): value
+            for iou_type, scores in self.scores().items()
+            for metric, value in scores.classes[name].values.items()
+        }
+
 
 def evaluate_results(
     ground_truth: Coco, results: Sequence[Result], masks: bool, thresholds: Thresholds
@@ -104,29 +117,19 @@ def evaluate_results(
 
 def evaluation_to_metrics(evaluation: Evaluation) -> dict[str, Any]:
     """The figures, nested: `AP`, ..., `mask_AP`, ..., `classes` by name; None is undefined."""
-    classes: dict[str, dict[str, float | int | None]] = {
-        name: {"AP": _rounded(measured.ap), "AP50": _rounded(measured.ap50)}
-        for name, measured in evaluation.boxes.classes.items()
-    }
-    metrics: dict[str, Any] = {
+    return {
         "images": evaluation.images,
         "objects": evaluation.objects,
-        **{
-            name: _rounded(value)
-            for name, value in summaries_to_metrics(evaluation.boxes, evaluation.masks).items()
+        **_rounded(summaries_to_metrics(evaluation.boxes, evaluation.masks)),
+        "classes": {
+            name: {**_rounded(evaluation.class_values(name)), "objects": measured.objects}
+            for name, measured in evaluation.boxes.classes.items()
         },
     }
-    if evaluation.masks:
-        for name, measured in evaluation.masks.classes.items():
-            classes[name]["mask_AP"] = _rounded(measured.ap)
-            classes[name]["mask_AP50"] = _rounded(measured.ap50)
-    for name, measured in evaluation.boxes.classes.items():
-        classes[name]["objects"] = measured.objects
-    return metrics | {"classes": classes}
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, _DIGITS)
+def _rounded(values: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {key: None if value is None else round(value, _DIGITS) for key, value in values.items()}
 
 
 def scores_to_curve(scores: Scores | None) -> Iterator[Row]:

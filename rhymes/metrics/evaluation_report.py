@@ -11,21 +11,11 @@ from PIL import Image
 from rhymes.common.markdown import rows_to_table, text_to_cell
 from rhymes.detections.detections import Detections, annotations_to_detections
 from rhymes.detections.drawing import MARK, detections_to_labels, draw_detections, side_by_side
+from rhymes.metrics.catalogue import Metric, metrics
 from rhymes.metrics.confusion import BACKGROUND, ImageScore
 from rhymes.metrics.evaluation import Evaluation
 
 _SHOWN_CONFUSIONS = 20
-_SUMMARY = (
-    ("AP", "AP (mean over IoU 0.50 to 0.95)"),
-    ("AP50", "AP at IoU 0.50"),
-    ("AP75", "AP at IoU 0.75"),
-    ("AP_small", "AP of small objects (below 32 x 32 pixels)"),
-    ("AP_medium", "AP of medium objects"),
-    ("AP_large", "AP of large objects (above 96 x 96 pixels)"),
-    ("AR_1", "recall with 1 detection an image"),
-    ("AR_10", "recall with 10"),
-    ("AR_100", "recall with 100"),
-)
 
 
 class DrawnImage(NamedTuple):
@@ -60,11 +50,10 @@ def evaluation_to_markdown(evaluation: Evaluation, images: Sequence[DrawnImage])
 
 def evaluation_to_headline(evaluation: Evaluation) -> str:
     """Say it in one line."""
-    kinds = [("", evaluation.boxes), *([("mask ", evaluation.masks)] if evaluation.masks else [])]
     figures = [
-        f"{kind}{name} {_number(scores.summary[name])}"
-        for kind, scores in kinds
-        for name in ("AP", "AP50")
+        f"{metric.column} {metric.value_to_text(scores.summary[metric.name])}"
+        for iou_type, scores in evaluation.scores().items()
+        for metric in metrics(iou_type, is_headline=True)
     ]
     return f"{evaluation.images} images, {evaluation.objects} objects: {', '.join(figures)}"
 
@@ -79,9 +68,21 @@ def _intro(evaluation: Evaluation) -> str:
 
 
 def _summary_table(evaluation: Evaluation) -> tuple[list[str], Iterator[list[str]]]:
-    kinds = [evaluation.boxes, *([evaluation.masks] if evaluation.masks else [])]
-    rows = ([text, *(_number(scores.summary[name]) for scores in kinds)] for name, text in _SUMMARY)
-    return ["", "boxes", "masks"][: 1 + len(kinds)], rows
+    """A row a name, with its value for boxes and for masks; empty where it has none of both."""
+    scored = evaluation.scores()
+    rows: dict[str, list[Metric]] = {}
+    for metric in metrics():
+        if metric.iou_type in scored:
+            rows.setdefault(metric.name, []).append(metric)
+
+    def cells(named: list[Metric]) -> Iterator[str]:
+        yield named[0].sentence
+        for iou_type, scores in scored.items():
+            of_type = [metric for metric in named if metric.iou_type == iou_type]
+            yield from (metric.value_to_text(scores.summary[metric.name]) for metric in of_type)
+            yield from ("" for _ in range(1 - len(of_type)))
+
+    return ["", "boxes", "masks"][: 1 + len(scored)], (list(cells(each)) for each in rows.values())
 
 
 def _decision_text(evaluation: Evaluation) -> str:
@@ -98,26 +99,29 @@ def _decision_text(evaluation: Evaluation) -> str:
 
 
 def _class_table(evaluation: Evaluation) -> tuple[list[str], Iterator[list[str]]]:
-    header = ["class", "objects", "AP", "AP50"]
-    header += ["mask AP", "mask AP50"] if evaluation.masks else []
-    header += ["precision", "recall"]
+    shown = [
+        metric for iou_type in evaluation.scores() for metric in metrics(iou_type, is_headline=True)
+    ]
+    header = ["class", "objects", *(metric.column for metric in shown), "precision", "recall"]
     counts = evaluation.confusion.counts
     right, predicted, actual = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
-    places = {name: place for place, name in enumerate(evaluation.confusion.names)}
-    boxes = evaluation.boxes.classes
-    worst_first = sorted(boxes, key=lambda name: (boxes[name].ap is None, boxes[name].ap or 0.0))
+    values = {name: evaluation.class_values(name) for name in evaluation.boxes.classes}
 
     def rows() -> Iterator[list[str]]:
-        for name in worst_first:
-            measured, place = boxes[name], places[name]
-            row = [name, str(measured.objects), _number(measured.ap), _number(measured.ap50)]
-            if evaluation.masks:
-                mask = evaluation.masks.classes[name]
-                row += [_number(mask.ap), _number(mask.ap50)]
-            row += [_fraction(right[place], whole[place]) for whole in (predicted, actual)]
-            yield row
+        for name in sorted(values, key=lambda name: _none_last(values[name]["AP"])):
+            index = evaluation.confusion.names.index(name)
+            yield [
+                name,
+                str(evaluation.boxes.classes[name].objects),
+                *(metric.value_to_text(values[name][metric.key]) for metric in shown),
+                *(_fraction(right[index], whole[index]) for whole in (predicted, actual)),
+            ]
 
     return header, rows()
+
+
+def _none_last(value: float | None) -> tuple[bool, float]:
+    return value is None, value or 0.0
 
 
 def _confusion_text(evaluation: Evaluation) -> str:
@@ -153,12 +157,8 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return rows_to_table(header, list(rows), has_numbers=True)
 
 
-def _number(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"
-
-
 def _fraction(part: int, whole: int) -> str:
-    return _number(part / whole if whole else None)
+    return f"{part / whole:.3f}" if whole else "n/a"
 
 
 def draw_comparison(

@@ -14,11 +14,12 @@ from pydantic import Field
 
 from rhymes.common.params import section
 from rhymes.metrics.bootstrap import Estimate
+from rhymes.metrics.catalogue import metrics
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How chance is asked.
+    """Bootstrap settings.
 
     Attributes:
         seed: Of the resamples.
@@ -36,8 +37,8 @@ class Measured:
     """The candidate by itself, on its whole test split.
 
     Attributes:
-        figures: AP and AP50 of the boxes; mask_AP and mask_AP50 of a model with masks.
-        classes: AP (and mask_AP) by class name.
+        figures: The headline metrics that have an interval, by key.
+        classes: AP (and mask_AP of a model with masks) by class name.
     """
 
     figures: dict[str, Estimate]
@@ -95,8 +96,8 @@ class Comparison:
         images: Number of images compared: those of both test splits.
         candidate_only: Test images of the candidate alone, left out.
         baseline_only: Test images of the published version alone, left out.
-        figures: AP and AP50 over the classes that both know; mask_AP and mask_AP50 where both
-            have masks.
+        figures: The headline metrics that have an interval, by key, over the classes that both
+            know; those of masks where both have masks.
         classes: By name, of the classes that both know.
         new_classes: Names that the candidate alone knows.
         gone_classes: Names that the published version alone knows.
@@ -114,6 +115,9 @@ class Comparison:
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+METRIC = "AP"
+"""Name of the metric whose loss is judged, overall and by class."""
 
 _LISTED = 5
 _FEW_IMAGES = 10
@@ -146,7 +150,7 @@ class GateParams:
 
     @property
     def bootstrap(self) -> Bootstrap:
-        """How chance is asked."""
+        """Bootstrap settings."""
         return Bootstrap(self.seed, self.resamples, self.confidence)
 
 
@@ -205,20 +209,25 @@ def _floor_reasons(measured: Measured, rules: GateParams) -> Iterator[str]:
         yield f"AP50 is {ap50:.3f}, below gate.min_ap50 = {rules.min_ap50:g}."
 
 
+def _judged() -> Iterator[tuple[str, str]]:
+    """The metrics that a candidate may not lose: key, and title at the beginning of a sentence."""
+    for metric in metrics():
+        if metric.name == METRIC:
+            yield metric.key, f"{metric.column[0].upper()}{metric.column[1:]}"
+
+
 def _loss_reasons(comparison: Comparison, rules: GateParams) -> Iterator[str]:
-    for figure in ("AP", "mask_AP"):
+    for figure, title in _judged():
         overall = comparison.figures.get(figure)
         if overall and _lost(overall, rules.max_ap_loss):
             allowed = f"gate.max_ap_loss allows {rules.max_ap_loss:g}"
-            yield f"{_title(figure)} fell {_change_to_text(overall, rules)}; {allowed}."
+            yield f"{title} fell {_change_to_text(overall, rules)}; {allowed}."
         for name, of_class in comparison.classes.items():
             change = of_class.figures.get(figure)
             if change and _lost(change, rules.max_class_ap_loss):
                 allowed = f"gate.max_class_ap_loss allows {rules.max_class_ap_loss:g}"
-                yield (
-                    f"{_title(figure)} of class {name!r} fell {_change_to_text(change, rules)}; "
-                    f"{allowed}."
-                )
+                lost = _change_to_text(change, rules)
+                yield f"{title} of class {name!r} fell {lost}; {allowed}."
 
 
 def _lost(difference: Difference, allowed: float) -> bool:
@@ -228,19 +237,19 @@ def _lost(difference: Difference, allowed: float) -> bool:
 
 def _progress(comparison: Comparison, rules: GateParams) -> Iterator[str]:
     """Say of each overall figure that is no reason whether it rose or fell, or may be chance."""
-    for figure in ("AP", "mask_AP"):
+    for figure, title in _judged():
         overall = comparison.figures.get(figure)
         if overall is None or _lost(overall, rules.max_ap_loss):
             continue
         text = _change_to_text(overall, rules)
         if overall.is_same:
-            yield f"{_title(figure)} is the same, {overall.candidate:.3f}."
+            yield f"{title} is the same, {overall.candidate:.3f}."
         elif overall.is_better:
-            yield f"{_title(figure)} rose {text}."
+            yield f"{title} rose {text}."
         elif overall.is_worse:
-            yield f"{_title(figure)} fell {text}; gate.max_ap_loss allows it."
+            yield f"{title} fell {text}; gate.max_ap_loss allows it."
         else:
-            yield f"{_title(figure)} went {text}: as zero is in it, this may be chance."
+            yield f"{title} went {text}: as zero is in it, this may be chance."
 
 
 def _notes(comparison: Comparison, rules: GateParams) -> Iterator[str]:
@@ -279,10 +288,6 @@ def _notes(comparison: Comparison, rules: GateParams) -> Iterator[str]:
 def _listed(names: tuple[str, ...]) -> str:
     text = ", ".join(repr(name) for name in names[:_LISTED])
     return text if len(names) <= _LISTED else f"{text} and {len(names) - _LISTED} more"
-
-
-def _title(figure: str) -> str:
-    return "Mask AP" if figure == "mask_AP" else figure
 
 
 def _change_to_text(difference: Difference, rules: GateParams) -> str:

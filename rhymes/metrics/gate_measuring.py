@@ -21,10 +21,13 @@ from rhymes.metrics.bootstrap import (
     draw_weights,
     joint_intervals,
     measure,
+    nan_to_none,
     percentile_interval,
     results_to_matches,
 )
+from rhymes.metrics.catalogue import IOU_TYPES, IouType, metric_key, metrics
 from rhymes.metrics.gate import (
+    METRIC,
     Bootstrap,
     ClassDifference,
     Comparison,
@@ -32,7 +35,7 @@ from rhymes.metrics.gate import (
     Difference,
     Measured,
 )
-from rhymes.metrics.scoring import Kind, Result
+from rhymes.metrics.scoring import Result
 from rhymes.versions.published import Published, published_to_results
 
 _DIGITS = 6
@@ -111,9 +114,6 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, _DIGITS)
 
 
-_KINDS: tuple[tuple[str, Kind], ...] = (("", "bbox"), ("mask_", "segm"))
-
-
 def measure_candidate(
     ground_truth: Coco, results: Sequence[Result], bootstrap: Bootstrap
 ) -> Measured:
@@ -127,14 +127,18 @@ def measure_candidate(
     figures: dict[str, Estimate] = {}
     classes: dict[str, dict[str, Estimate]] = {name: {} for name in _class_names(ground_truth)}
     weights = _draw(ground_truth, bootstrap)
-    for prefix, kind in _KINDS if _have_masks(results) else _KINDS[:1]:
-        matches = results_to_matches(ground_truth, results, kind)
-        value, resampled = _measure(matches, weights, f"measure {prefix}AP")
-        for name, of_split, of_resamples in _overall(prefix, value, resampled):
-            figures[name] = percentile_interval(of_split[0], of_resamples, bootstrap.confidence)
-        for place, name in enumerate(classes):
-            classes[name][f"{prefix}AP"] = percentile_interval(
-                value.ap[0, place], resampled.ap[:, place], bootstrap.confidence
+    for iou_type in IOU_TYPES if _have_masks(results) else IOU_TYPES[:1]:
+        matches = results_to_matches(ground_truth, results, iou_type)
+        value, resampled = _measure(matches, weights, iou_type, "measure")
+        for name in value:
+            figures[metric_key(name, iou_type)] = percentile_interval(
+                class_mean(value[name])[0], class_mean(resampled[name]), bootstrap.confidence
+            )
+        for index, class_name in enumerate(classes):
+            classes[class_name][metric_key(METRIC, iou_type)] = percentile_interval(
+                value[METRIC][0, index],
+                resampled[METRIC][:, index],
+                bootstrap.confidence,
             )
     return Measured(figures, classes)
 
@@ -154,18 +158,21 @@ def compare(
     common = _common_ground_truth(ground_truth, published)
     ours = _of_common(common, results)
     theirs = _of_common(common, published_to_results(published, ground_truth))
+    has_masks = _have_masks(ours) and _have_masks(theirs)
     matches = {
-        prefix: (results_to_matches(common, ours, kind), results_to_matches(common, theirs, kind))
-        for prefix, kind in (_KINDS if _have_masks(ours) and _have_masks(theirs) else _KINDS[:1])
+        iou_type: [results_to_matches(common, side, iou_type) for side in (ours, theirs)]
+        for iou_type in (IOU_TYPES if has_masks else IOU_TYPES[:1])
     }
     weights = _draw(common, bootstrap)
     figures: dict[str, Difference] = {}
     by_class: dict[str, list[Difference]] = {}
-    images = np.array([np.count_nonzero(each.objects) for each in matches[""][0]], np.int64)
-    for prefix, sides in matches.items():
-        measured = [_measure(side, weights, f"compare {prefix}AP") for side in sides]
-        figures |= _overall_differences(prefix, measured, bootstrap.confidence)
-        by_class[f"{prefix}AP"] = _class_differences(measured, images, bootstrap.confidence)
+    images = np.array([np.count_nonzero(each.objects) for each in matches["bbox"][0]], np.int64)
+    for iou_type, sides in matches.items():
+        measured = [_measure(side, weights, iou_type, "compare") for side in sides]
+        figures |= _overall_differences(iou_type, measured, bootstrap.confidence)
+        by_class[metric_key(METRIC, iou_type)] = _class_differences(
+            measured, images, bootstrap.confidence
+        )
     known = {image["file_name"] for image in ground_truth["images"]}
     return Comparison(
         images=len(common["images"]),
@@ -231,38 +238,39 @@ def _draw(ground_truth: Mapping[str, Any], bootstrap: Bootstrap) -> NDArray[np.i
 
 
 def _measure(
-    matches: Sequence[ClassMatches], weights: NDArray[np.int64], progress: str
+    matches: Sequence[ClassMatches],
+    weights: NDArray[np.int64],
+    iou_type: IouType,
+    progress: str,
 ) -> tuple[Precisions, Precisions]:
-    """Measure the split itself, and its resamples."""
+    """Measure the split itself, and its resamples: the headline metrics that have an interval."""
     itself = np.ones((1, weights.shape[1]), np.int64)
-    return measure(matches, itself), measure(matches, weights, progress)
-
-
-def _overall(
-    prefix: str, value: Precisions, resampled: Precisions
-) -> list[tuple[str, NDArray[np.float64], NDArray[np.float64]]]:
-    return [
-        (f"{prefix}AP", class_mean(value.ap), class_mean(resampled.ap)),
-        (f"{prefix}AP50", class_mean(value.ap50), class_mean(resampled.ap50)),
-    ]
+    ious = {
+        metric.name: metric.average_over
+        for metric in metrics(iou_type, is_headline=True)
+        if metric.average_over is not None
+    }
+    title = f"{progress} {metric_key(METRIC, iou_type)}"
+    return measure(matches, itself, ious), measure(matches, weights, ious, title)
 
 
 def _overall_differences(
-    prefix: str, measured: Sequence[tuple[Precisions, Precisions]], confidence: float
+    iou_type: IouType, measured: Sequence[tuple[Precisions, Precisions]], confidence: float
 ) -> dict[str, Difference]:
-    ours, theirs = (_overall(prefix, *side) for side in measured)
-    return {
-        name: Difference(
-            _defined(our_value[0]),
-            _defined(their_value[0]),
+    (ours, our_resamples), (theirs, their_resamples) = measured
+    differences: dict[str, Difference] = {}
+    for name in ours:
+        our_value, their_value = class_mean(ours[name])[0], class_mean(theirs[name])[0]
+        differences[metric_key(name, iou_type)] = Difference(
+            nan_to_none(our_value),
+            nan_to_none(their_value),
             percentile_interval(
-                our_value[0] - their_value[0], our_resamples - their_resamples, confidence
+                our_value - their_value,
+                class_mean(our_resamples[name]) - class_mean(their_resamples[name]),
+                confidence,
             ),
         )
-        for (name, our_value, our_resamples), (_, their_value, their_resamples) in zip(
-            ours, theirs, strict=True
-        )
-    }
+    return differences
 
 
 def _class_differences(
@@ -270,15 +278,13 @@ def _class_differences(
     images: NDArray[np.int64],
     confidence: float,
 ) -> list[Difference]:
-    (ours, our_resamples), (theirs, their_resamples) = measured
+    (ours, our_resamples), (theirs, their_resamples) = (
+        [precisions[METRIC] for precisions in side] for side in measured
+    )
     changes = joint_intervals(
-        ours.ap[0] - theirs.ap[0], our_resamples.ap - their_resamples.ap, images, confidence
+        ours[0] - theirs[0], our_resamples - their_resamples, images, confidence
     )
     return [
-        Difference(_defined(our_value), _defined(their_value), change)
-        for our_value, their_value, change in zip(ours.ap[0], theirs.ap[0], changes, strict=True)
+        Difference(nan_to_none(our_value), nan_to_none(their_value), change)
+        for our_value, their_value, change in zip(ours[0], theirs[0], changes, strict=True)
     ]
-
-
-def _defined(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -20,6 +20,8 @@ from rhymes.coco.conversion_report import MEANINGS
 from rhymes.coco.splits import SPLITS
 from rhymes.common.errors import InputError
 from rhymes.common.params import flatten, section_to_dict
+from rhymes.metrics.bootstrap import Estimate
+from rhymes.metrics.catalogue import Metric, find_metric, metric_key, metrics
 from rhymes.metrics.gate import GateParams, Measured
 from rhymes.versions.environment import environment_to_text
 
@@ -29,13 +31,6 @@ _IMAGES = 6
 _IMAGE_SIDE = 900
 _FEW_OBJECTS = 10
 _LISTED = 10
-FIGURES = {
-    "AP": "AP of boxes, the mean over IoU 0.50 to 0.95",
-    "AP50": "AP50 of boxes: an overlap of a half is enough",
-    "mask_AP": "AP of masks",
-    "mask_AP50": "AP50 of masks",
-}
-"""What the figures mean, in a few words."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +82,18 @@ def card_to_html(card: Card) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": _number, "signed": _signed, "percent": _percent}
+    environment.filters |= {"percent": _percent}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     try:
         return template.render(
             gate=card.gate,
             rules=section_to_dict(card.rules),
+            ap=find_metric("AP"),
+            ranked_by=find_metric(card.training["validation"]["ranked_by"]),
             figures=_figure_rows(card),
             classes=_class_rows(card),
-            has_masks="mask_AP" in card.measured.figures,
+            shown=[metric for metric in _shown(card) if metric.key != "AP"],
+            has_masks=metric_key("AP", "segm") in card.measured.figures,
             metrics=card.metrics,
             data=_data(card.conversion),
             training=card.training,
@@ -110,16 +108,23 @@ def card_to_html(card: Card) -> str:
         raise InputError(f"the model card lacks {error}; run `dvc repro`") from None
 
 
+def _shown(card: Card) -> list[Metric]:
+    """The headline metrics of what the model gives."""
+    return [metric for metric in metrics(is_headline=True) if metric.key in card.metrics]
+
+
 def _figure_rows(card: Card) -> list[dict[str, Any]]:
     differences = card.gate["differences"] or {}
     return [
         {
-            "title": FIGURES[name],
-            "estimate": estimate,
-            "difference": differences.get(name),
-            "verdict": _verdict(differences.get(name)),
+            "metric": metric,
+            "estimate": card.measured.figures.get(
+                metric.key, Estimate(card.metrics[metric.key], None, None)
+            ),
+            "difference": differences.get(metric.key),
+            "verdict": _verdict(differences.get(metric.key)),
         }
-        for name, estimate in card.measured.figures.items()
+        for metric in _shown(card)
     ]
 
 
@@ -148,7 +153,7 @@ def _class_rows(card: Card) -> list[dict[str, Any]]:
                 "name": name,
                 "objects": card.metrics["classes"][name]["objects"],
                 "estimates": estimates,
-                "ap50": card.metrics["classes"][name]["AP50"],
+                "values": card.metrics["classes"][name],
                 "difference": difference,
                 "verdict": _verdict(difference) if compared else "",
                 "is_new": bool(compared) and name not in compared,
@@ -212,14 +217,6 @@ def _hashes(card: Card) -> list[tuple[str, str]]:
             baseline["identity"] if baseline else "none",
         ),
     ]
-
-
-def _number(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"
-
-
-def _signed(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:+.3f}"
 
 
 def _percent(value: float) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rhymes.common.errors import InputError
+from rhymes.metrics.catalogue import metrics
 from rhymes.registry.tags import Tag
 
 PROVENANCE_FILE = "provenance.json"
@@ -49,14 +50,14 @@ def provenance_to_message(values: dict[str, Any]) -> str:
 
 
 def _headline(values: dict[str, Any]) -> str:
-    metrics = values["test"]["metrics"]
+    measured = values["test"]["metrics"]
     figures = ", ".join(
-        f"{name.replace('_', ' ')} {metrics[name]:.3f}"
-        for name in ("AP", "AP50", "mask_AP")
-        if isinstance(metrics.get(name), int | float)
+        f"{metric.column} {metric.value_to_text(measured[metric.key])}"
+        for metric in metrics(is_headline=True)
+        if isinstance(measured.get(metric.key), int | float)
     )
-    measured = f": {figures} on {metrics.get('images')} test images" if figures else ""
-    return f"{values['artifact']} {values['version']}{measured}"
+    told = f": {figures} on {measured.get('images')} test images" if figures else ""
+    return f"{values['artifact']} {values['version']}{told}"
 
 
 def tag_to_provenance(tag: Tag) -> Provenance:

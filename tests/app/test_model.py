@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rhymes.common.files import save_json
+from rhymes.metrics import catalogue
 from tests.app.conftest import View
 from tests.app.test_data import HOSTILE, RED, check, choose, save_evaluation, save_split, told
 from tests.app.wire import ColorServer
@@ -96,6 +99,22 @@ def test_quality(wire: ColorServer, reports: Path, open_view: View) -> None:
     app.multiselect(key="model classes").set_value(["NA", HOSTILE]).run()
     assert charts(check(app)) == 2
     assert "<img" not in told(app)
+
+
+def test_a_new_headline_metric_is_shown(
+    wire: ColorServer, reports: Path, open_view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = replace(catalogue.find_metric("AP50"), name="added", title="an added one")
+    monkeypatch.setattr(catalogue, "METRICS", (*catalogue.METRICS, added))
+    path = reports / "reports/evaluate/metrics.json"
+    values = json.loads(path.read_text())
+    classes = {name: each | {"added": 0.125} for name, each in values["classes"].items()}
+    save_json(path, values | {"added": 0.625, "classes": classes})
+    app = check(open_view("model"))
+    tiles = {each.label: each.value for each in app.metric}
+    assert tiles["Boxes, an added one"] == "0.625"
+    by_class = next(f.value for f in app.dataframe if "Boxes, AP" in f.value.columns)
+    assert set(by_class["Boxes, an added one"]) == {0.125}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from rhymes.common.errors import InputError
 from rhymes.detector.settings import DataFacts, TrainParams
 from rhymes.detector.training import TrainingReport
+from rhymes.metrics import catalogue
 
 pytestmark = pytest.mark.tf
 
@@ -140,6 +142,16 @@ def test_every_plotted_curve_is_there_and_none_is_touched(tmp_path: Path) -> Non
     assert (curves / "AP.tsv").read_text() == "step\tAP\n20\t0.25\n"
     assert (curves / "mask_AP.tsv").read_text() == "step\tmask_AP\n", "a model without masks"
     assert {path.stem for path in curves.iterdir()} == {"AP", "AP50", "mask_AP", "mask_AP50"}
+
+
+def test_a_new_headline_metric_has_its_curve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = replace(catalogue.find_metric("AP50"), name="AP90")
+    monkeypatch.setattr(catalogue, "METRICS", (*catalogue.METRICS, added))
+    with TrainingReport(tmp_path / "report", tmp_path / "events") as report:
+        report(10, {"train/loss": 2.0})
+    assert (tmp_path / "report/plots/metrics/val/AP90.tsv").read_text() == "step\tAP90\n"
 
 
 def test_a_training_without_validation_has_empty_curves(tmp_path: Path) -> None:

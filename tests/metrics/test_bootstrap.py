@@ -17,11 +17,13 @@ from rhymes.metrics.bootstrap import (
     percentile_interval,
     results_to_matches,
 )
-from rhymes.metrics.scoring import Kind, score
+from rhymes.metrics.catalogue import IouType, metrics
+from rhymes.metrics.scoring import score
 from tests.support.coco_factory import boxes_to_coco
 from tests.support.detection_factory import detect, make_split
 
 EXACT = 1e-12
+IOUS = {row.name: row.average_over for row in metrics("bbox") if row.average_over}
 
 
 def ones(split: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -56,40 +58,39 @@ def repeated(split: Any, results: list[Any], weights: Any) -> tuple[Any, list[An
 
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
 @pytest.mark.parametrize("seed", range(5))
-def test_a_weight_of_one_is_cocos_ap(seed: int, kind: Kind) -> None:
+def test_a_weight_of_one_is_cocos_ap(seed: int, kind: IouType) -> None:
     split = make_split(seed, classes=4)
     results = detect(split, seed + 100, masks=True)
     scores = score(split, results, kind)
-    measured = measure(results_to_matches(split, results, kind), ones(split))
-    classes = scores.classes.values()
-    np.testing.assert_allclose(measured.ap[0], or_nan(c.ap for c in classes), atol=EXACT)
-    np.testing.assert_allclose(measured.ap50[0], or_nan(c.ap50 for c in classes), atol=EXACT)
-    assert class_mean(measured.ap)[0] == pytest.approx(scores.summary["AP"], abs=EXACT)
-    assert class_mean(measured.ap50)[0] == pytest.approx(scores.summary["AP50"], abs=EXACT)
-    assert 0.1 < class_mean(measured.ap)[0] < 0.9, "a case that is neither perfect nor hopeless"
+    measured = measure(results_to_matches(split, results, kind), ones(split), IOUS)
+    for name in IOUS:
+        classes = or_nan(each.values[name] for each in scores.classes.values())
+        np.testing.assert_allclose(measured[name][0], classes, atol=EXACT)
+        assert class_mean(measured[name])[0] == pytest.approx(scores.summary[name], abs=EXACT)
+    assert 0.1 < class_mean(measured["AP"])[0] < 0.9, "a case that is neither perfect nor hopeless"
 
 
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
 @pytest.mark.parametrize("seed", range(5))
-def test_weights_are_images_that_stand_repeatedly(seed: int, kind: Kind) -> None:
+def test_weights_are_images_that_stand_repeatedly(seed: int, kind: IouType) -> None:
     split = make_split(seed, classes=3, rare=4)
     results = detect(split, seed + 100, masks=True)
     weights = draw_weights(len(split["images"]), 4, seed)
-    measured = measure(results_to_matches(split, results, kind), weights)
+    measured = measure(results_to_matches(split, results, kind), weights, IOUS)
     for row, drawn in enumerate(weights):
         scores = score(*repeated(split, results, drawn), kind)
-        expected = [or_nan(c.ap for c in scores.classes.values())]
-        np.testing.assert_allclose(measured.ap[[row]], expected, atol=EXACT)
-        assert class_mean(measured.ap50)[row] == pytest.approx(scores.summary["AP50"], abs=EXACT)
+        expected = [or_nan(c.values["AP"] for c in scores.classes.values())]
+        np.testing.assert_allclose(measured["AP"][[row]], expected, atol=EXACT)
+        assert class_mean(measured["AP50"])[row] == pytest.approx(scores.summary["AP50"], abs=EXACT)
 
 
 def test_more_than_a_hundred_detections_of_a_class_in_an_image() -> None:
     split = make_split(1, images=3, classes=1, objects=150)
     results = detect(split, 2, missed=0)
     scores = score(split, results, "bbox")
-    measured = measure(results_to_matches(split, results, "bbox"), ones(split))
+    measured = measure(results_to_matches(split, results, "bbox"), ones(split), IOUS)
     assert max(len(m.images) for m in results_to_matches(split, results, "bbox")) <= 300
-    assert measured.ap[0, 0] == pytest.approx(scores.summary["AP"], abs=EXACT)
+    assert measured["AP"][0, 0] == pytest.approx(scores.summary["AP"], abs=EXACT)
 
 
 def test_equal_scores_in_different_images_are_ordered_as_coco_orders_them() -> None:
@@ -99,9 +100,9 @@ def test_equal_scores_in_different_images_are_ordered_as_coco_orders_them() -> N
     for result in results:  # the n-th of each image gets the same score
         place = places[result["image_id"]] = places.get(result["image_id"], 0) + 1
         result["score"] = 1 - place / 50
-    measured = measure(results_to_matches(split, results, "bbox"), ones(split))
-    expected = [c.ap for c in score(split, results, "bbox").classes.values()]
-    np.testing.assert_allclose(measured.ap[0], or_nan(expected), atol=EXACT)
+    measured = measure(results_to_matches(split, results, "bbox"), ones(split), IOUS)
+    expected = [c.values["AP"] for c in score(split, results, "bbox").classes.values()]
+    np.testing.assert_allclose(measured["AP"][0], or_nan(expected), atol=EXACT)
 
 
 def test_by_hand() -> None:
@@ -109,7 +110,7 @@ def test_by_hand() -> None:
     is_right = np.repeat([[True, False, True]], 10, axis=0)
     matches = [ClassMatches(np.array([0, 1, 2]), is_right, np.array([1, 0, 1]))]
     weights = np.array([[1, 1, 1], [1, 0, 1], [1, 2, 0], [0, 1, 1], [0, 3, 0]])
-    measured = measure(matches, weights).ap[:, 0]
+    measured = measure(matches, weights, IOUS)["AP"][:, 0]
     # Precision is 1 up to recall 0.5, that is 51 of COCO's 101 points, then 2/3.
     expected = [(51 + 50 * 2 / 3) / 101, 1, 1, 1 / 2, np.nan]
     np.testing.assert_allclose(measured, expected, atol=EXACT)
@@ -117,25 +118,25 @@ def test_by_hand() -> None:
 
 def test_nothing_found_is_zero_and_nothing_to_find_is_undefined() -> None:
     split = boxes_to_coco([(1, 1, [1, 1, 20, 20])], ["C1", "C2"], 2)
-    measured = measure(results_to_matches(split, [], "bbox"), np.array([[1, 1], [0, 2]]))
-    np.testing.assert_array_equal(measured.ap, [[0, np.nan], [np.nan, np.nan]])
-    np.testing.assert_array_equal(class_mean(measured.ap), [0, np.nan])
+    measured = measure(results_to_matches(split, [], "bbox"), np.array([[1, 1], [0, 2]]), IOUS)
+    np.testing.assert_array_equal(measured["AP"], [[0, np.nan], [np.nan, np.nan]])
+    np.testing.assert_array_equal(class_mean(measured["AP"]), [0, np.nan])
 
 
 def test_no_image_and_no_class() -> None:
     empty = boxes_to_coco([], ["C1"], 0)
     weights = draw_weights(0, 5, 1)
-    assert np.isnan(measure(results_to_matches(empty, [], "bbox"), weights).ap).all()
-    assert class_mean(measure([], weights).ap).shape == (5,)
+    assert np.isnan(measure(results_to_matches(empty, [], "bbox"), weights, IOUS)["AP"]).all()
+    assert class_mean(measure([], weights, IOUS)["AP"]).shape == (5,)
 
 
 def test_rows_are_worked_on_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     split = make_split(5)
     matches = results_to_matches(split, detect(split, 6), "bbox")
     weights = draw_weights(len(split["images"]), 50, 1)
-    whole = measure(matches, weights).ap
+    whole = measure(matches, weights, IOUS)["AP"]
     monkeypatch.setattr("rhymes.metrics.bootstrap._CHUNK", 100)
-    np.testing.assert_array_equal(measure(matches, weights).ap, whole)
+    np.testing.assert_array_equal(measure(matches, weights, IOUS)["AP"], whole)
 
 
 def test_draws_as_many_images_as_there_are_the_same_by_the_same_seed() -> None:

@@ -13,7 +13,8 @@ from pycocotools.cocoeval import COCOeval
 
 from rhymes.common.errors import InputError
 from rhymes.detections.detections import annotations_to_detections, detections_to_coco
-from rhymes.metrics.scoring import Kind, mean_precision, score
+from rhymes.metrics.catalogue import IouType
+from rhymes.metrics.scoring import mean_precision, score
 from tests.support.coco_factory import box_to_polygon, boxes_to_coco
 
 SUMMARY = (
@@ -69,7 +70,7 @@ def random_case(
 
 
 def pycocotools_evaluation(
-    ground_truth: dict[str, Any], results: list[Any], kind: Kind
+    ground_truth: dict[str, Any], results: list[Any], kind: IouType
 ) -> COCOeval:
     with contextlib.redirect_stdout(io.StringIO()):
         dataset = COCO()
@@ -101,7 +102,7 @@ def or_minus_one(values: Any) -> list[float]:
         pytest.param({"seed": 5, "images": 1}, id="no ground truth but detections"),
     ],
 )
-def test_equals_pycocotools(case: dict[str, Any], kind: Kind) -> None:
+def test_equals_pycocotools(case: dict[str, Any], kind: IouType) -> None:
     ground_truth, results = random_case(**case)
     scores = score(ground_truth, results, kind)
     expected = pycocotools_evaluation(ground_truth, results, kind)
@@ -109,7 +110,10 @@ def test_equals_pycocotools(case: dict[str, Any], kind: Kind) -> None:
     assert or_minus_one(scores.summary.values()) == pytest.approx(expected.stats, abs=1e-6)
     for place, measured in enumerate(scores.classes.values()):
         precision = expected.eval["precision"][:, :, place, 0, 2]
-        for value, theirs in ((measured.ap, precision), (measured.ap50, precision[0])):
+        for value, theirs in (
+            (measured.values["AP"], precision),
+            (measured.values["AP50"], precision[0]),
+        ):
             defined = theirs[theirs > -1]
             assert or_minus_one([value])[0] == pytest.approx(
                 defined.mean() if defined.size else -1, abs=1e-6
@@ -128,7 +132,7 @@ def test_random_cases_are_neither_perfect_nor_hopeless() -> None:
 
 
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
-def test_ground_truth_as_result_is_perfect(kind: Kind) -> None:
+def test_ground_truth_as_result_is_perfect(kind: IouType) -> None:
     ground_truth = make_ground_truth(
         (1, 1, [10, 10, 60, 50]), (1, 2, [200, 50, 100, 100]), (2, 1, [5, 5, 20, 20])
     )
@@ -138,26 +142,26 @@ def test_ground_truth_as_result_is_perfect(kind: Kind) -> None:
     ]
     scores = score(ground_truth, results, kind)
     assert scores.summary["AP"] == pytest.approx(1)
-    assert scores.classes["C1"].ap50 == pytest.approx(1)
+    assert scores.classes["C1"].values["AP50"] == pytest.approx(1)
     assert [measured.objects for measured in scores.classes.values()] == [2, 1, 0]
-    assert scores.classes["C3"].ap is None
+    assert scores.classes["C3"].values["AP"] is None
 
 
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
-def test_nothing_found_is_zero(kind: Kind) -> None:
+def test_nothing_found_is_zero(kind: IouType) -> None:
     scores = score(make_ground_truth((1, 1, [10, 10, 60, 50])), [], kind)
     assert scores.summary["AP"] == 0
     assert scores.summary["AR_100"] == 0
     assert scores.summary["AP_small"] is None
-    assert scores.classes["C1"].ap == 0
+    assert scores.classes["C1"].values["AP"] == 0
 
 
 @pytest.mark.parametrize("images", [0, 2])
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
-def test_no_ground_truth_is_undefined(kind: Kind, images: int) -> None:
+def test_no_ground_truth_is_undefined(kind: IouType, images: int) -> None:
     scores = score(make_ground_truth(images=images), [], kind)
     assert set(scores.summary.values()) == {None}
-    assert {measured.ap for measured in scores.classes.values()} == {None}
+    assert {measured.values["AP"] for measured in scores.classes.values()} == {None}
     assert np.isnan(mean_precision(scores.precision50)).all()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from rhymes.common.errors import InputError
 from rhymes.common.files import file_to_sha256, save_json
+from rhymes.metrics import catalogue
 from stages import gate
 from tests.support.evaluated_model import (
     HOSTILE,
@@ -110,6 +112,22 @@ def test_a_failed_gate_is_a_result_that_says_why(
     assert "FAILED" in page.text
     for reason in value["reasons"]:
         assert reason in page.text
+
+
+def test_the_card_shows_a_headline_metric_that_has_no_interval(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = replace(
+        catalogue.find_metric("AP75"), title="added", sentence="an added figure", is_headline=True,
+        name="added",
+    )  # fmt: skip
+    monkeypatch.setattr(catalogue, "METRICS", (*catalogue.METRICS, added))
+    save_measured(load(gate.TEST), load(gate.EVALUATION / "detections.json"))
+    publish()
+    gate.main()
+    value = f"{load(gate.EVALUATION / 'metrics.json')['added']:.3f}"
+    assert f"<tr><td>Boxes: an added figure</td><td>{value}</td>" in card()
+    assert "<th>mask AP50</th><th>added</th>" in card()
 
 
 def test_same_input_same_bytes(repository: Path) -> None:
