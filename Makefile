@@ -62,7 +62,7 @@ compare-pythons: .venv/runtime  ## Prove that each Python writes the same data (
 kill-training: .venv/runtime  ## Prove that a training killed four times ends in the same bytes (half an hour)
 	@python -m tools.kill_training
 
-compare-models: .venv/runtime  ## Train three models by DVC's queue in a fresh clone, compare and serve them
+compare-models: .venv/runtime  ## Train each architecture by DVC's queue in a fresh clone, compare and serve them
 	@python -m tools.compare_models
 
 screenshots: .venv/develop  ## Take the README's images of the page (docs/screenshots)

@@ -67,10 +67,10 @@ def measure_training(folder: Path) -> Training:
     own = load_section("train", TrainParams, ROOT / "params.yaml")
     params = dataclasses.replace(own, image_size=256, batch_size=8, steps=TOTAL)
     splits = [load_coco(folder / f"data/coco/{split}.json") for split in ("train", "val")]
-    config = build_experiment(params, "retinanet", splits_to_facts(*splits, masks=False))
-    dataset = build_train_dataset(config, folder / "data/tfrecord/train")
+    experiment = build_experiment(params, "retinanet", splits_to_facts(*splits, masks=False))
+    dataset = build_train_dataset(experiment, folder / "data/tfrecord/train")
     real, held = (
-        Training(config, each, build_strategy("one_device"))
+        Training(experiment, each, build_strategy("one_device"))
         for each in (dataset, dataset.take(1).cache().repeat())
     )
     speed = compare_speeds(real, held)
@@ -83,10 +83,10 @@ def measure_training(folder: Path) -> Training:
 
 def measure_latency(training: Training, detector: ExportedDetector, image: bytes) -> None:
     """Compare a call of the exported detector with its unfrozen network alone, without NMS."""
-    side = training.config.task.model.input_size[0]
-    model, blank = training.model, tf.zeros([1, side, side, 3])
-    network = tf.function(lambda images: model.head(model.decoder(model.backbone(images))))
-    whole, alone = _medians(lambda: detector.call([image]), lambda: network(blank))
+    side = training.experiment.config.task.model.input_size[0]
+    network, blank = training.network, tf.zeros([1, side, side, 3])
+    bare = tf.function(lambda images: network.head(network.decoder(network.backbone(images))))
+    whole, alone = _medians(lambda: detector.call([image]), lambda: bare(blank))
     print(
         f"latency: {whole * 1000:.1f} ms for an image of 640 pixels' width, "
         f"{whole / alone:.2f}x of the network alone, {alone * 1000:.1f} ms "

@@ -26,11 +26,9 @@ from bench.server_process import MODEL, ServerProcess, running_server
 from bench.workspace import ROOT
 from rhymes.client.client import DetectorClient
 from rhymes.common.params import load_section
-from rhymes.detector.checkpoint import build_network
-from rhymes.detector.experiment import build_experiment
+from rhymes.detector.experiment import build_experiment, build_network, network_to_inference
 from rhymes.detector.exported import ExportedDetector
 from rhymes.detector.exporting import export_saved_model
-from rhymes.detector.inference import model_to_inference
 from rhymes.detector.settings import DataFacts, TrainParams
 from rhymes.wire.codec import tensor_to_array
 
@@ -59,12 +57,12 @@ def export_untrained(folder: Path) -> None:
     own = load_section("train", TrainParams, ROOT / "params.yaml")
     params = dataclasses.replace(own, image_size=256)
     names = [f"class {number}" for number in range(1, 11)]
-    config = build_experiment(params, "retinanet", DataFacts(names, 10, 10, 20, 20, masks=False))
+    facts = DataFacts(names, 10, 10, 20, 20, masks=False)
+    experiment = build_experiment(params, "retinanet", facts)
+    inference = network_to_inference(experiment, build_network(experiment))
     classes = [{"id": i, "name": each} for i, each in enumerate(names, start=1)]
     folder.mkdir(parents=True)
-    export_saved_model(
-        model_to_inference(config, build_network(config)), {"classes": classes}, folder
-    )
+    export_saved_model(inference, {"classes": classes}, folder)
 
 
 class WireCaller:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from unittest import mock
 
 import tensorflow as tf
@@ -30,9 +30,10 @@ from bench.workspace import ROOT, prepare_workspace, run_stages
 from rhymes.coco.files import load_coco
 from rhymes.common.params import load_section
 from rhymes.detector import training
+from rhymes.detector.architecture import load_architecture
 from rhymes.detector.experiment import build_experiment
 from rhymes.detector.inputs import build_train_dataset
-from rhymes.detector.settings import Model, TrainParams, splits_to_facts
+from rhymes.detector.settings import TrainParams, splits_to_facts
 from rhymes.detector.training import Training, build_strategy
 
 GOAL = 0.9
@@ -40,7 +41,7 @@ ROUNDS, STEPS, DRAINED = 7, 24, 6
 TOTAL = 2 * ROUNDS * (STEPS + DRAINED)
 """Steps that suffice for `compare_speeds`."""
 
-_MODELS: Sequence[tuple[Model, int]] = (("retinanet", 8), ("mask_rcnn", 4))  # and batch sizes
+_MODELS: Sequence[tuple[str, int]] = (("retinanet", 8), ("mask_rcnn", 4))  # and batch sizes
 _SHUFFLED = 1024  # records, as many as `rhymes.detector.inputs` holds
 _RULED, _FREE = "ruled", "free"
 _SECONDS = "seconds"
@@ -76,7 +77,7 @@ def main() -> None:
             )
 
 
-def measure(folder: Path, model: Model, batch: int) -> Speed:
+def measure(folder: Path, model: str, batch: int) -> Speed:
     """Train a model by the byte rule and without it, in turns.
 
     Each has a process, which is stopped while the other trains: an input that goes on preparing
@@ -92,7 +93,7 @@ def measure(folder: Path, model: Model, batch: int) -> Speed:
 
 
 @contextmanager
-def _trainer(folder: Path, model: Model, batch: int, rule: str = _FREE) -> Iterator[_Process]:
+def _trainer(folder: Path, model: str, batch: int, rule: str = _FREE) -> Iterator[_Process]:
     """Start a process that trains whenever it gets a line; it has built its graph, and is stopped.
 
     A fresh process is killed in any case: it has nothing to save.
@@ -133,20 +134,21 @@ def _read_seconds(process: _Process) -> float:
     raise RuntimeError(f"a training ended, or took more than {_TURN_SECONDS:.0f} s for a turn")
 
 
-def train_in_turns(folder: Path, model: Model, batch: int, rule: str) -> None:
+def train_in_turns(folder: Path, model: str, batch: int, rule: str) -> None:
     """Be such a process."""
     own = load_section("train", TrainParams, ROOT / "params.yaml")
     params = dataclasses.replace(own, image_size=256, batch_size=batch, steps=TOTAL)
     splits = [load_coco(folder / f"data/coco/{split}.json") for split in ("train", "val")]
-    config = build_experiment(params, model, splits_to_facts(*splits, masks=model == "mask_rcnn"))
+    masks = load_architecture(model).has_masks
+    experiment = build_experiment(params, model, splits_to_facts(*splits, masks=masks))
     records = folder / "data/tfrecord/train"
     if rule == _RULED:
-        dataset = build_train_dataset(config, records)
-        trained = Training(config, dataset, build_strategy("one_device"))
+        dataset = build_train_dataset(experiment, records)
+        trained = Training(experiment, dataset, build_strategy("one_device"))
     else:
         with mock.patch.object(training, "_make_steps_repeatable"):
-            dataset = build_peer_dataset(config, records)
-            trained = Training(config, dataset, build_strategy("one_device"))
+            dataset = build_peer_dataset(experiment.config, records)
+            trained = Training(experiment, dataset, build_strategy("one_device"))
     print(_SECONDS, _seconds_for_steps(trained), flush=True)
     for _ in sys.stdin:
         print(_SECONDS, _seconds_for_steps(trained), flush=True)
@@ -187,6 +189,6 @@ def _seconds_for_steps(each: Training) -> float:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        train_in_turns(Path(sys.argv[1]), cast("Model", sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+        train_in_turns(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4])
     else:
         main()

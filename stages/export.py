@@ -14,8 +14,8 @@ from pydantic import Field
 from rhymes.common.files import folder_written_aside
 from rhymes.common.params import load_section, section
 from rhymes.detector.checkpoint import load_trained
+from rhymes.detector.experiment import network_to_inference
 from rhymes.detector.exporting import export_saved_model
-from rhymes.detector.inference import model_to_inference
 from stages.command import run_stage
 
 CHECKPOINT, DETECTOR = Path("models/checkpoint"), Path("models/detector")
@@ -35,13 +35,10 @@ class ExportParams:
 def main() -> None:
     """Read the section, load the checkpoint, export."""
     params = load_section("export", ExportParams)
-    config, model, record = load_trained(CHECKPOINT)
-    info = record | {
-        "version": params.version,
-        "score_threshold": config.task.model.detection_generator.pre_nms_score_threshold,
-    }
+    experiment, network, record = load_trained(CHECKPOINT)
+    info = record | {"version": params.version, "score_threshold": experiment.score_threshold}
     with folder_written_aside(DETECTOR / str(params.version)) as folder:
-        export_saved_model(model_to_inference(config, model), info, folder)
+        export_saved_model(network_to_inference(experiment, network), info, folder)
     print(f"export: {DETECTOR / str(params.version)}")
 
 

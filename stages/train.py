@@ -15,12 +15,13 @@ from pathlib import Path
 from rhymes.coco.files import load_coco
 from rhymes.common.files import save_json
 from rhymes.common.params import load_section
+from rhymes.detector.architecture import resolve_model
 from rhymes.detector.checkpoint import build_record, save_trained
 from rhymes.detector.experiment import build_experiment
 from rhymes.detector.inputs import build_train_dataset
 from rhymes.detector.pretrained import find_weights, restore_pretrained
 from rhymes.detector.resuming import open_checkpoints
-from rhymes.detector.settings import TrainParams, resolve_model, splits_to_facts
+from rhymes.detector.settings import TrainParams, splits_to_facts
 from rhymes.detector.training import Training, TrainingReport, build_strategy, build_validation
 from rhymes.metrics.scoring import metrics_to_headline
 from stages.command import run_stage
@@ -45,14 +46,14 @@ def main() -> None:
     weights = find_weights(params.pretrained)
     data = [TRAIN_COCO, VAL_COCO, *TFRECORDS.glob("*.tfrecord")]
     record = build_record(params, model, facts, data, weights)
-    config = build_experiment(params, model, facts)
-    validate = build_validation(val, IMAGES, masks=model == "mask_rcnn")
+    experiment = build_experiment(params, model, facts)
+    validate = build_validation(val, IMAGES, masks=experiment.architecture.has_masks)
     with open_checkpoints(record) as checkpoints:
         progress = checkpoints.load()
         seen = progress.step * params.batch_size if progress else 0
         training = Training(
-            config,
-            build_train_dataset(config, TFRECORDS, first=seen),
+            experiment,
+            build_train_dataset(experiment, TFRECORDS, first=seen),
             build_strategy(params.strategy),
             lambda network: restore_pretrained(network, weights, params.backbone),
         )
@@ -61,7 +62,9 @@ def main() -> None:
             training.restore(progress)
         with TrainingReport(REPORT, EVENTS) as report:
             best = training.run(validate, report, checkpoints)
-        save_trained(CHECKPOINT, config, training.model, record | {"validation": asdict(best)})
+        save_trained(
+            CHECKPOINT, experiment, training.network, record | {"validation": asdict(best)}
+        )
     headline = metrics_to_headline(best.metrics) | {"step": best.step}
     save_json(REPORT / "headline.json", {"val": headline})
     print(f"train: kept step {best.step}, {best.ranked_by} on val {best.score:.3f}")

@@ -1,4 +1,4 @@
-"""Train several models by DVC's queue in a fresh clone, and serve each.
+"""Train each architecture by DVC's queue in a fresh clone, and serve each.
 
     python -m tools.compare_models                          200 steps each, on the drawn sample
     python -m tools.compare_models --set train.steps=20     other changes of params.yaml
@@ -34,12 +34,13 @@ from rhymes.coco.files import load_coco
 from rhymes.common.errors import InputError
 from rhymes.common.markdown import rows_to_table
 from rhymes.metrics.catalogue import metrics
+from rhymes.detector import architectures
 from rhymes.versions.model_folder import load_identity
 from tools.clones import ROOT, SURROUNDINGS, Clone, set_params
 from tools.processes import LOOPBACK, Child, ChildError, free_ports, is_serving, server_command
 from tools.reproduce import texts_to_changes
 
-MODELS = ("retinanet", "faster_rcnn", "mask_rcnn")
+MODELS = architectures.list_names()
 DETECTOR, TEST, IMAGES = "models/detector", "data/coco/test.json", "data/images"
 
 _DEFAULTS = {"train.steps": "200"}

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast, dataclass_transform, get_type_hints
 
 import pydantic
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -38,6 +39,23 @@ def section(declared: type[Section]) -> type[Section]:
     return cast(
         "type[Section]", pydantic.dataclasses.dataclass(declared, frozen=True, config=_STRICT)
     )
+
+
+def one_of(list_names: Callable[[], Iterable[str]]) -> pydantic.AfterValidator:
+    """Allow a text that is one of the names: a `Literal` of names that are listed elsewhere.
+
+    Args:
+        list_names: called whenever a value is checked.
+    """
+
+    def check(value: str) -> str:
+        names = [repr(name) for name in list_names()]
+        if repr(value) not in names:
+            allowed = " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+            raise PydanticCustomError("name", "Input should be {allowed}", {"allowed": allowed})
+        return value
+
+    return pydantic.AfterValidator(check)
 
 
 def load_params(path: Path = PARAMS_FILE) -> dict[str, Any]:

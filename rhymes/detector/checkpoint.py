@@ -18,13 +18,17 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 import yaml
-from official.core import config_definitions, task_factory
 
 from rhymes.common.errors import InputError
 from rhymes.common.files import file_to_sha256, folder_written_aside, save_json, save_text
 from rhymes.common.params import section_to_dict
-from rhymes.detector.experiment import dict_to_experiment, experiment_to_dict
-from rhymes.detector.settings import DataFacts, Model, TrainParams
+from rhymes.detector.experiment import (
+    Experiment,
+    build_network,
+    dict_to_experiment,
+    experiment_to_dict,
+)
+from rhymes.detector.settings import DataFacts, TrainParams
 from rhymes.versions.environment import load_environment
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +36,7 @@ _PACKAGES = ("rhymes", "stages")
 
 
 def build_record(
-    params: TrainParams, model: Model, facts: DataFacts, data: Iterable[Path], weights: Path | None
+    params: TrainParams, model: str, facts: DataFacts, data: Iterable[Path], weights: Path | None
 ) -> dict[str, Any]:
     """Describe a training before it runs, by what its bytes depend on.
 
@@ -94,27 +98,18 @@ _WEIGHTS, _EXPERIMENT, _RECORD = "ckpt", "experiment.yaml", "training.json"
 
 
 def save_trained(
-    folder: Path,
-    config: config_definitions.ExperimentConfig,
-    model: tf_keras.Model,
-    record: Mapping[str, Any],
+    folder: Path, experiment: Experiment, network: tf_keras.Model, record: Mapping[str, Any]
 ) -> None:
     """Write a trained detector to `folder`, aside and renamed."""
     with folder_written_aside(folder) as aside:
-        tf.train.Checkpoint(model=model, **model.checkpoint_items).write(str(aside / _WEIGHTS))
-        save_text(aside / _EXPERIMENT, yaml.safe_dump(experiment_to_dict(config)))
+        parts = tf.train.Checkpoint(model=network, **network.checkpoint_items)
+        parts.write(str(aside / _WEIGHTS))
+        save_text(aside / _EXPERIMENT, yaml.safe_dump(experiment_to_dict(experiment)))
         save_json(aside / _RECORD, record)
 
 
-def build_network(config: config_definitions.ExperimentConfig) -> tf_keras.Model:
-    """Build the network that a configuration describes, with random weights."""
-    return task_factory.get_task(config.task).build_model()
-
-
-def load_trained(
-    folder: Path,
-) -> tuple[config_definitions.ExperimentConfig, tf_keras.Model, dict[str, Any]]:
-    """Load what `save_trained` wrote: configuration, network with its weights, record.
+def load_trained(folder: Path) -> tuple[Experiment, tf_keras.Model, dict[str, Any]]:
+    """Load what `save_trained` wrote: experiment, network with its weights, record.
 
     Raises:
         InputError: a file is missing, or the weights are another network's.
@@ -122,12 +117,12 @@ def load_trained(
     try:
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
         values = yaml.safe_load((folder / _EXPERIMENT).read_text(encoding="utf-8"))
-        config = dict_to_experiment(values, record["model"])
-        model = build_network(config)
-        status = tf.train.Checkpoint(model=model).read(str(folder / _WEIGHTS))
+        experiment = dict_to_experiment(values, record["model"])
+        network = build_network(experiment)
+        status = tf.train.Checkpoint(model=network).read(str(folder / _WEIGHTS))
         status.expect_partial().assert_existing_objects_matched()
     except (OSError, ValueError, KeyError, AssertionError, tf.errors.OpError) as error:
         raise InputError(
             f"{folder}: not a trained detector ({error}); `dvc repro train` makes one"
         ) from error
-    return config, model, record
+    return experiment, network, record

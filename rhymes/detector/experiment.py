@@ -1,136 +1,94 @@
-"""Training parameters and facts of the data -> Model Garden's ExperimentConfig.
-
-Model Garden's stock configurations are made for COCO on accelerators. What is changed here was
-measured on small data and two CPU cores: narrow, separable heads; batch norm that follows within
-a few hundred steps; few proposals; the `batched` NMS, which serves an image several times faster
-than the default.
-"""
+"""An experiment: settings and facts of the data -> configuration, network and inference."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from official.core import config_definitions, exp_factory
+import tf_keras
+from official.core import config_definitions, exp_factory, task_factory
 from official.modeling import hyperparams
 from official.vision import registry_imports  # noqa: F401  (registers the experiments)
 
-from rhymes.detector.settings import DataFacts, Model, TrainParams
+from rhymes.detector.architecture import Architecture, load_architecture
+from rhymes.detector.inference import Inference
+from rhymes.detector.settings import DataFacts, TrainParams
 
-_BASES = {
-    "retinanet": "retinanet_resnetfpn_coco",
-    "faster_rcnn": "fasterrcnn_resnetfpn_coco",
-    "mask_rcnn": "maskrcnn_mobilenet_coco",
-}
-_BACKBONES: dict[str, dict[str, Any]] = {
-    "mobilenet_v2": {"type": "mobilenet", "mobilenet": {"model_id": "MobileNetV2"}},
-    "mobilenet_v3_large": {"type": "mobilenet", "mobilenet": {"model_id": "MobileNetV3Large"}},
-    "resnet_18": {"type": "resnet", "resnet": {"model_id": 18}},
-    "resnet_50": {"type": "resnet", "resnet": {"model_id": 50}},
-    "efficientnet_b0": {"type": "efficientnet", "efficientnet": {"model_id": "b0"}},
-}
-_MIN_LEVEL, _MAX_LEVEL = 3, 6
 _WARMUP_STEPS = 50
-_MIN_INSTANCES = 100
 
 
-def build_experiment(
-    params: TrainParams, model: Model, facts: DataFacts
-) -> config_definitions.ExperimentConfig:
-    """Configure a training of `model`.
+@dataclass(frozen=True)
+class Experiment:
+    """A detector to be trained, or that was.
+
+    Attributes:
+        architecture: what kind of detector it is.
+        config: Model Garden's configuration of its task and trainer.
+    """
+
+    architecture: Architecture
+    config: config_definitions.ExperimentConfig
+
+    @property
+    def score_threshold(self) -> float:
+        """The score below which the network drops detections."""
+        return self.architecture.score_threshold(self.config)
+
+
+def build_experiment(params: TrainParams, model: str, facts: DataFacts) -> Experiment:
+    """Configure a training.
 
     Args:
         params: the section `train` of params.yaml.
         model: the architecture (`params.model`, with `auto` decided).
         facts: what the data says; sizes of the classifier and of the ground truth follow it.
+
+    Raises:
+        InputError: there is no such architecture.
     """
-    config = exp_factory.get_exp_config(_BASES[model])
-    # Model Garden silently cuts what an image holds beyond max_num_instances.
-    instances = max(_MIN_INSTANCES, facts.most_objects)
+    architecture = load_architecture(model)
     overrides = {
         "runtime": {"mixed_precision_dtype": "float32", "distribution_strategy": params.strategy},
-        "task": {
-            "init_checkpoint": None,  # the stock one lies in a bucket; see detector.pretrained
-            "annotation_file": None,
-            "use_coco_metrics": False,
-            "model": {
-                **_shared_layers(params, facts),
-                **_architecture(model, instances),
-            },
-            "train_data": {
-                "dtype": "float32",
-                "global_batch_size": params.batch_size,
-                "seed": params.seed,
-                "parser": {
-                    "aug_rand_hflip": params.augmentation.flip,
-                    "aug_scale_min": params.augmentation.scale_min,
-                    "aug_scale_max": params.augmentation.scale_max,
-                    "max_num_instances": instances,
-                },
-            },
-        },
+        "task": architecture.build_task(params, facts),
         "trainer": _trainer(params),
     }
-    hyperparams.override_params_dict(config, overrides, is_strict=True)
-    config.validate()
-    return config
+    experiment = _override(architecture, overrides)
+    experiment.config.validate()
+    return experiment
 
 
-def _shared_layers(params: TrainParams, facts: DataFacts) -> dict[str, Any]:
-    return {
-        "num_classes": len(facts.class_names) + 1,  # class 0 is the background
-        "input_size": [params.image_size, params.image_size, 3],
-        "min_level": _MIN_LEVEL,
-        "max_level": _MAX_LEVEL,
-        "backbone": _BACKBONES[params.backbone],
-        "decoder": {"type": "fpn", "fpn": {"num_filters": 64, "use_separable_conv": True}},
-        "norm_activation": {
-            "activation": "relu6",
-            # At the stock 0.99 the moving averages lag behind: AP 0 after 200 steps.
-            "norm_momentum": 0.9,
-            "norm_epsilon": 0.001,
-            "use_sync_bn": params.strategy != "one_device",
-        },
-    }
+def experiment_to_dict(experiment: Experiment) -> dict[str, Any]:
+    """Return the effective configuration as plain values."""
+    values: dict[str, Any] = experiment.config.as_dict()
+    return values
 
 
-def _architecture(model: Model, instances: int) -> dict[str, Any]:
-    generator = {
-        "nms_version": "batched",
-        "pre_nms_top_k": 1000,
-        "max_num_detections": instances,
-    }
-    if model == "retinanet":
-        return {
-            "anchor": {"num_scales": 2, "anchor_size": 3.0},
-            "head": {"num_convs": 2, "num_filters": 64, "use_separable_conv": True},
-            "detection_generator": generator,
-        }
-    layers: dict[str, Any] = {
-        "include_mask": model == "mask_rcnn",
-        "anchor": {"num_scales": 1, "anchor_size": 3.0},
-        "rpn_head": {"num_filters": 64, "use_separable_conv": True},
-        "detection_head": {
-            "num_convs": 1,
-            "num_filters": 64,
-            "fc_dims": 256,
-            "use_separable_conv": True,
-        },
-        "roi_generator": {
-            "pre_nms_top_k": 1000,
-            "num_proposals": 200,
-            "test_pre_nms_top_k": 1000,
-            "test_num_proposals": max(200, 2 * instances),
-            "use_batched_nms": True,
-        },
-        "roi_sampler": {"num_sampled_rois": 64},
-        "detection_generator": generator,
-    }
-    if model == "mask_rcnn":
-        layers["mask_head"] = {"num_convs": 2, "num_filters": 64, "use_separable_conv": True}
-        layers["mask_sampler"] = {"num_sampled_masks": 16}
-    return layers
+def dict_to_experiment(values: Mapping[str, Any], model: str) -> Experiment:
+    """Rebuild an experiment of an architecture from `experiment_to_dict`'s values.
+
+    Raises:
+        InputError: there is no such architecture.
+    """
+    return _override(load_architecture(model), values)
+
+
+def build_network(experiment: Experiment) -> tf_keras.Model:
+    """Build the network of an experiment, with random weights."""
+    return task_factory.get_task(experiment.config.task).build_model()
+
+
+def network_to_inference(experiment: Experiment, network: tf_keras.Model) -> Inference:
+    """Wrap a network, in training or trained: its weights of the moment are used."""
+    size = list(experiment.config.task.model.input_size[:2])
+    return Inference(size, experiment.architecture.build_detect(experiment.config, network))
+
+
+def _override(architecture: Architecture, values: Mapping[str, Any]) -> Experiment:
+    config = exp_factory.get_exp_config(architecture.stock_experiment)
+    hyperparams.override_params_dict(config, dict(values), is_strict=True)
+    return Experiment(architecture, config)
 
 
 def _trainer(params: TrainParams) -> dict[str, Any]:
@@ -160,18 +118,3 @@ def _trainer(params: TrainParams) -> dict[str, Any]:
             },
         },
     }
-
-
-def experiment_to_dict(config: config_definitions.ExperimentConfig) -> dict[str, Any]:
-    """Return the effective configuration as plain values."""
-    values: dict[str, Any] = config.as_dict()
-    return values
-
-
-def dict_to_experiment(
-    values: Mapping[str, Any], model: Model
-) -> config_definitions.ExperimentConfig:
-    """Rebuild a configuration from `experiment_to_dict`'s values."""
-    config = exp_factory.get_exp_config(_BASES[model])
-    hyperparams.override_params_dict(config, dict(values), is_strict=True)
-    return config

@@ -17,7 +17,7 @@ from rhymes.common import quiet  # noqa: F401  (silences TensorFlow)
 from rhymes.common.errors import InputError
 from rhymes.detections.detections import MASKS, Detections, outputs_to_detections
 from rhymes.detector.checkpoint import load_trained
-from rhymes.detector.inference import model_to_inference
+from rhymes.detector.experiment import network_to_inference
 from rhymes.versions.model_folder import name_to_version
 from rhymes.versions.model_info import SIGNATURE, ModelInfo, text_to_model_info
 
@@ -35,9 +35,9 @@ class EagerDetector:
         Raises:
             InputError: a file is missing, or the weights are another network's.
         """
-        config, model, _ = load_trained(folder)
-        self.score_threshold = float(config.task.model.detection_generator.pre_nms_score_threshold)
-        inference = model_to_inference(config, model)
+        experiment, network, _ = load_trained(folder)
+        self.score_threshold = experiment.score_threshold
+        inference = network_to_inference(experiment, network)
         self._signatures = {
             "serving_default": inference.detect_encoded,
             "image_tensor": inference.detect_images,

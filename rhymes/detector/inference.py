@@ -14,9 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
-import tf_keras
-from official.core import config_definitions
-from official.vision.ops import anchor, preprocess_ops
+from official.vision.ops import preprocess_ops
 from tensorflow.core.framework import graph_pb2
 from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2_as_graph,
@@ -85,37 +83,6 @@ class Inference:
         return self.detect(images, infos)
 
 
-def model_to_inference(
-    config: config_definitions.ExperimentConfig, model: tf_keras.Model
-) -> Inference:
-    """Wrap a network, in training or trained: its weights of the moment are used."""
-    settings = config.task.model
-    size = list(settings.input_size[:2])
-    generator = anchor.build_anchor_generator(
-        min_level=settings.min_level,
-        max_level=settings.max_level,
-        num_scales=settings.anchor.num_scales,
-        aspect_ratios=settings.anchor.aspect_ratios,
-        anchor_size=settings.anchor.anchor_size,
-    )
-    anchors = {level: boxes.numpy() for level, boxes in generator(image_size=size).items()}
-
-    def detect(images: tf.Tensor, infos: tf.Tensor) -> Outputs:
-        copies = [tf.shape(images)[0], 1, 1, 1]
-        # `call`, not `__call__`: Keras would trace the training path as well.
-        found = model.call(
-            images,
-            image_shape=infos[:, 1, :],
-            anchor_boxes={
-                level: tf.tile(boxes[tf.newaxis], copies) for level, boxes in anchors.items()
-            },
-            training=False,
-        )
-        return _to_contract(found, infos)
-
-    return Inference(size, detect)
-
-
 def freeze(inference: Inference) -> Inference:
     """Turn the network's weights into constants.
 
@@ -155,22 +122,6 @@ def _sort_graph(graph: graph_pb2.GraphDef) -> None:
         ordered = sorted(entries, key=name)
         del entries[:]
         entries.extend(ordered)
-
-
-def _to_contract(found: Mapping[str, tf.Tensor], infos: tf.Tensor) -> Outputs:
-    """Rename nothing, but scale boxes (Model Garden: pixels of its input) and make all float32."""
-    sides = infos[:, 0:1, :] * infos[:, 2:3, :]  # of the image within the network's input
-    outputs = {
-        "detection_boxes": tf.clip_by_value(
-            found["detection_boxes"] / tf.tile(sides, [1, 1, 2]), 0.0, 1.0
-        ),
-        "detection_scores": found["detection_scores"],
-        "detection_classes": tf.cast(found["detection_classes"], tf.float32),
-        "num_detections": tf.cast(found["num_detections"], tf.float32),
-    }
-    if "detection_masks" in found:
-        outputs["detection_masks"] = found["detection_masks"]
-    return outputs
 
 
 def _decode(encoded: tf.Tensor) -> tf.Tensor:

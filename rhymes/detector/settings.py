@@ -13,12 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from rhymes.common.errors import InputError
-from rhymes.common.params import section
+from rhymes.common.params import one_of, section
+from rhymes.detector import architectures
+from rhymes.detector.backbones import BACKBONES
 
-Model = Literal["retinanet", "faster_rcnn", "mask_rcnn"]
-Backbone = Literal[
-    "mobilenet_v2", "mobilenet_v3_large", "resnet_18", "resnet_50", "efficientnet_b0"
-]
 Strategy = Literal["one_device", "mirrored", "multi_worker_mirrored", "tpu"]
 
 STRIDE = 64
@@ -45,9 +43,9 @@ class TrainParams:
     """The section `train`.
 
     Attributes:
-        model: the architecture; `auto` is mask_rcnn where every object has a polygon, else
-            faster_rcnn.
-        backbone: the feature extractor.
+        model: the architecture, a file of `rhymes/detector/architectures/`; `auto` is decided by
+            the data (`rhymes.detector.architecture.resolve_model`).
+        backbone: the feature extractor, of `rhymes.detector.backbones`.
         image_size: side of the square input, pixels; images keep their aspect and are padded.
         steps: batches to train on.
         batch_size: images a batch, over all devices.
@@ -60,8 +58,8 @@ class TrainParams:
         augmentation: see `Augmentation`.
     """
 
-    model: Literal["auto"] | Model
-    backbone: Backbone
+    model: Annotated[str, one_of(lambda: ["auto", *architectures.list_names()])]
+    backbone: Annotated[str, one_of(lambda: BACKBONES)]
     image_size: Annotated[int, Field(ge=STRIDE, le=4096, multiple_of=STRIDE)]
     steps: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=1)]
@@ -117,35 +115,3 @@ def splits_to_facts(train: Mapping[str, Any], val: Mapping[str, Any], *, masks: 
         polygons=sum(bool(each.get("segmentation")) for each in objects),
         masks=masks,
     )
-
-
-def resolve_model(model: str, facts: DataFacts) -> Model:
-    """Return the architecture to train: `auto` is decided by the data.
-
-    Raises:
-        InputError: mask_rcnn is asked for, and objects lack a polygon or the TFRecords masks.
-    """
-    match model:
-        case "auto":
-            return "mask_rcnn" if facts.masks else "faster_rcnn"
-        case "mask_rcnn":
-            _check_masks(facts)
-            return "mask_rcnn"
-        case "faster_rcnn":
-            return "faster_rcnn"
-        case "retinanet":
-            return "retinanet"
-    raise InputError(f"train.model: unknown architecture '{model}'")
-
-
-def _check_masks(facts: DataFacts) -> None:
-    if missing := facts.objects - facts.polygons:
-        raise InputError(
-            f"train.model: mask_rcnn needs a polygon for every object, but {missing} of "
-            f"{facts.objects} have only a box; use faster_rcnn or retinanet, or have them outlined"
-        )
-    if not facts.masks:
-        raise InputError(
-            "train.model: mask_rcnn needs masks in the TFRecords; set tfrecord.include_masks to "
-            "true (it then says what is missing)"
-        )

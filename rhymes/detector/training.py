@@ -1,4 +1,7 @@
-"""The training loop: Model Garden's trainer, validated in between, the best weights kept."""
+"""The training loop: Model Garden's trainer, validated in between, the best weights kept.
+
+With what it is given: the validation, the report of its figures, and the devices (strategies).
+"""
 
 from __future__ import annotations
 
@@ -15,123 +18,18 @@ import tensorflow as tf
 import tf_keras
 from dvclive import Live
 from official.common import distribute_utils
-from official.core import base_trainer, config_definitions, task_factory, train_utils
+from official.core import base_trainer, task_factory, train_utils
 from tqdm import tqdm
 
 from rhymes.common.errors import InputError
 from rhymes.common.files import save_text
 from rhymes.detections.detections import detections_to_coco, outputs_to_detections
-from rhymes.detector.inference import Inference, model_to_inference
+from rhymes.detector.experiment import Experiment, network_to_inference
+from rhymes.detector.inference import Inference
 from rhymes.detector.randomness import STEPS, randomness_from
 from rhymes.detector.resuming import Checkpoints, Progress, Validation
 from rhymes.metrics.catalogue import metric_key, metrics
 from rhymes.metrics.scoring import score, summaries_to_metrics
-
-
-def build_strategy(name: str) -> tf.distribute.Strategy:
-    """Build a `tf.distribute` strategy.
-
-    `one_device` is the first GPU, or the CPU. `mirrored` is all GPUs of this machine, or all
-    logical CPU devices where there is none. `multi_worker_mirrored` and `tpu` find their cluster
-    as TensorFlow does, by TF_CONFIG and TPU_NAME.
-
-    Raises:
-        InputError: the machine lacks the devices.
-    """
-    gpus = tf.config.list_logical_devices("GPU")
-    match name:
-        case "one_device":
-            return tf.distribute.OneDeviceStrategy("GPU:0" if gpus else "CPU:0")
-        case "mirrored":
-            devices = gpus or tf.config.list_logical_devices("CPU")
-            return tf.distribute.MirroredStrategy([device.name for device in devices])
-    try:
-        return distribute_utils.get_distribution_strategy(
-            distribution_strategy=name, num_gpus=len(gpus), tpu_address=""
-        )
-    except (ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise InputError(f"train.strategy: {name} cannot start on this machine: {error}") from error
-
-
-class TrainingReport:
-    """Writes what `Training.run` reports; use it in a `with` block.
-
-    Args:
-        folder: DVCLive's: metrics.json (the last figures) and plots/metrics/ (a file a figure).
-            A DVC output, so nothing in it tells time. The curves that dvc.yaml plots are all
-            there at the end: one that this training has not is a header alone.
-        events: TensorBoard's event files, which do.
-    """
-
-    def __init__(self, folder: Path, events: Path) -> None:
-        # DVC owns dvc.yaml, and runs the experiment: DVCLive has to leave both alone.
-        self._live = Live(
-            str(folder), dvcyaml=None, save_dvc_exp=False, report=None, monitor_system=False
-        )
-        shutil.rmtree(events, ignore_errors=True)
-        self._folder = folder
-        self._events = tf.summary.create_file_writer(str(events))
-
-    def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Log the figures of one step."""
-        self._live.step = step
-        with self._events.as_default(step=step):
-            for name, value in metrics.items():
-                self._live.log_metric(name, value)
-                tf.summary.scalar(name, value)
-        self._live.make_summary()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._events.close()
-        if error is None:
-            self._live.end()
-            # DVC's plots would warn of a file that is missing.
-            for metric in metrics(is_headline=True):
-                curve = self._folder / "plots/metrics/val" / f"{metric.key}.tsv"
-                if not curve.exists():
-                    save_text(curve, f"step\t{metric.key}\n")
-
-
-def build_validation(
-    ground_truth: Mapping[str, Any], images: Path, masks: bool
-) -> Callable[[Inference, int], Validation | None]:
-    """Return a function that measures an inference; None where there is nothing to measure on.
-
-    Args:
-        ground_truth: the val split, COCO.
-        images: the folder of its images.
-        masks: rank by mask AP instead of box AP.
-    """
-    traced: list[Callable[[tf.Tensor], Mapping[str, tf.Tensor]]] = []
-
-    def validate(inference: Inference, step: int) -> Validation | None:
-        if not ground_truth["annotations"]:
-            return None
-        if not traced:  # tracing costs seconds; the variables it reads are those of the moment
-            spec = tf.TensorSpec([None], tf.string)
-            traced.append(tf.function(inference.detect_encoded, input_signature=[spec]))
-        results: list[dict[str, Any]] = []
-        for image in ground_truth["images"]:
-            encoded = tf.constant([(images / image["file_name"]).read_bytes()])
-            outputs = {name: value.numpy() for name, value in traced[0](encoded).items()}
-            detections = outputs_to_detections(outputs, 0, image["width"], image["height"])
-            results += detections_to_coco(detections, image["id"])
-        values = summaries_to_metrics(
-            score(ground_truth, results, "bbox"),
-            score(ground_truth, results, "segm") if masks else None,
-        )
-        return Validation(step, values, metric_key("AP", "segm" if masks else "bbox"))
-
-    return validate
-
 
 _STEPS_PER_LOG = 10
 
@@ -147,49 +45,50 @@ class Training:
     """One training: build it within a strategy's scope, then `run` it.
 
     Attributes:
-        config: the experiment.
-        model: the network in training.
+        experiment: what is trained, and how.
+        network: in training; trained after `run`.
         inference: the same network as it is served.
         best: the validation whose weights are kept.
     """
 
     def __init__(
         self,
-        config: config_definitions.ExperimentConfig,
+        experiment: Experiment,
         dataset: tf.data.Dataset,
         strategy: tf.distribute.Strategy,
         initialize: Callable[[tf_keras.Model], None] | None = None,
     ) -> None:
-        """Build model and optimizer.
+        """Build network and optimizer.
 
         Args:
-            config: from `rhymes.detector.experiment`.
+            experiment: what to train, and how.
             dataset: of `rhymes.detector.inputs`.
             strategy: from `rhymes.detector.training`.
             initialize: loads pretrained weights.
         """
+        config = experiment.config
         tf_keras.utils.set_random_seed(config.task.train_data.seed)
-        self.config = config
+        self.experiment = experiment
         self._strategy = strategy
         with strategy.scope():
             task = task_factory.get_task(config.task)
             _make_steps_repeatable(task, config.task.train_data.seed)
-            self.model = task.build_model()
+            self.network = task.build_model()
             if initialize:
-                initialize(self.model)
+                initialize(self.network)
             optimizer = train_utils.create_optimizer(task, config)
             # A step that makes the optimizer's variables itself is traced twice.
-            optimizer.build(self.model.trainable_variables)
+            optimizer.build(self.network.trainable_variables)
             self._trainer = base_trainer.Trainer(
                 config,
                 task,
-                model=self.model,
+                model=self.network,
                 optimizer=optimizer,
                 train=True,
                 evaluate=False,
                 train_dataset=strategy.experimental_distribute_dataset(dataset),
             )
-        self.inference = model_to_inference(config, self.model)
+        self.inference = network_to_inference(experiment, self.network)
         self.best: Validation | None = None
         self._best_weights: list[np.ndarray] = []
         self._step = 0
@@ -199,7 +98,7 @@ class Training:
         """Go on from a progress; the dataset must begin with the images of the next step."""
         with self._strategy.scope():
             self._trainer.global_step.assign(progress.step)
-        _assign(self.model.variables, progress.weights)
+        _assign(self.network.variables, progress.weights)
         _assign(self._trainer.optimizer.variables, progress.optimizer)
         self.best, self._best_weights = progress.best, progress.best_weights
         self._step, self._reports = progress.step, list(progress.reports)
@@ -208,7 +107,7 @@ class Training:
         """All that the next step depends on."""
         return Progress(
             self._step,
-            _values(self.model.variables),
+            _values(self.network.variables),
             _values(self._trainer.optimizer.variables),
             self.best,
             self._best_weights,
@@ -221,7 +120,7 @@ class Training:
         report: Report,
         checkpoints: Checkpoints | None = None,
     ) -> Validation:
-        """Train to the end; return the best validation, whose weights the model then has.
+        """Train to the end; return the best validation, whose weights the network then has.
 
         Args:
             validate: measures the network.
@@ -233,8 +132,8 @@ class Training:
         """
         for step, figures in self._reports:
             report(step, figures)
-        total = self.config.trainer.train_steps
-        interval = self.config.trainer.validation_interval
+        schedule = self.experiment.config.trainer
+        total, interval = schedule.train_steps, schedule.validation_interval
         # A terminal sees the bar move; a log gets a line now and then.
         pace = 0.1 if sys.stderr.isatty() else 30.0
         with tqdm(
@@ -285,11 +184,11 @@ class Training:
         # At equal scores the later weights: they have seen more.
         if self.best is None or found.score >= self.best.score:
             self.best = found
-            self._best_weights = _values(self.model.variables)
+            self._best_weights = _values(self.network.variables)
 
     def _restore_best(self) -> Validation:
         assert self.best is not None  # noqa: S101  (the last step is always validated)
-        _assign(self.model.variables, self._best_weights)
+        _assign(self.network.variables, self._best_weights)
         return self.best
 
 
@@ -318,3 +217,108 @@ def _check_finite(losses: Mapping[str, float], step: int) -> None:
         raise InputError(
             f"the loss is {losses['train/loss']} at step {step}; lower train.learning_rate"
         )
+
+
+def build_validation(
+    ground_truth: Mapping[str, Any], images: Path, masks: bool
+) -> Callable[[Inference, int], Validation | None]:
+    """Return a function that measures an inference; None where there is nothing to measure on.
+
+    Args:
+        ground_truth: the val split, COCO.
+        images: the folder of its images.
+        masks: rank by mask AP instead of box AP.
+    """
+    traced: list[Callable[[tf.Tensor], Mapping[str, tf.Tensor]]] = []
+
+    def validate(inference: Inference, step: int) -> Validation | None:
+        if not ground_truth["annotations"]:
+            return None
+        if not traced:  # tracing costs seconds; the variables it reads are those of the moment
+            spec = tf.TensorSpec([None], tf.string)
+            traced.append(tf.function(inference.detect_encoded, input_signature=[spec]))
+        results: list[dict[str, Any]] = []
+        for image in ground_truth["images"]:
+            encoded = tf.constant([(images / image["file_name"]).read_bytes()])
+            outputs = {name: value.numpy() for name, value in traced[0](encoded).items()}
+            detections = outputs_to_detections(outputs, 0, image["width"], image["height"])
+            results += detections_to_coco(detections, image["id"])
+        values = summaries_to_metrics(
+            score(ground_truth, results, "bbox"),
+            score(ground_truth, results, "segm") if masks else None,
+        )
+        return Validation(step, values, metric_key("AP", "segm" if masks else "bbox"))
+
+    return validate
+
+
+class TrainingReport:
+    """Writes what `Training.run` reports; use it in a `with` block.
+
+    Args:
+        folder: DVCLive's: metrics.json (the last figures) and plots/metrics/ (a file a figure).
+            A DVC output, so nothing in it tells time. The curves that dvc.yaml plots are all
+            there at the end: one that this training has not is a header alone.
+        events: TensorBoard's event files, which do.
+    """
+
+    def __init__(self, folder: Path, events: Path) -> None:
+        # DVC owns dvc.yaml, and runs the experiment: DVCLive has to leave both alone.
+        self._live = Live(
+            str(folder), dvcyaml=None, save_dvc_exp=False, report=None, monitor_system=False
+        )
+        shutil.rmtree(events, ignore_errors=True)
+        self._folder = folder
+        self._events = tf.summary.create_file_writer(str(events))
+
+    def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Log the figures of one step."""
+        self._live.step = step
+        with self._events.as_default(step=step):
+            for name, value in metrics.items():
+                self._live.log_metric(name, value)
+                tf.summary.scalar(name, value)
+        self._live.make_summary()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._events.close()
+        if error is None:
+            self._live.end()
+            # DVC's plots would warn of a file that is missing.
+            for metric in metrics(is_headline=True):
+                curve = self._folder / "plots/metrics/val" / f"{metric.key}.tsv"
+                if not curve.exists():
+                    save_text(curve, f"step\t{metric.key}\n")
+
+
+def build_strategy(name: str) -> tf.distribute.Strategy:
+    """Build a `tf.distribute` strategy.
+
+    `one_device` is the first GPU, or the CPU. `mirrored` is all GPUs of this machine, or all
+    logical CPU devices where there is none. `multi_worker_mirrored` and `tpu` find their cluster
+    as TensorFlow does, by TF_CONFIG and TPU_NAME.
+
+    Raises:
+        InputError: the machine lacks the devices.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    match name:
+        case "one_device":
+            return tf.distribute.OneDeviceStrategy("GPU:0" if gpus else "CPU:0")
+        case "mirrored":
+            devices = gpus or tf.config.list_logical_devices("CPU")
+            return tf.distribute.MirroredStrategy([device.name for device in devices])
+    try:
+        return distribute_utils.get_distribution_strategy(
+            distribution_strategy=name, num_gpus=len(gpus), tpu_address=""
+        )
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise InputError(f"train.strategy: {name} cannot start on this machine: {error}") from error

@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
+from rhymes.detector import architectures
+from rhymes.detector.backbones import BACKBONES
 from rhymes.detector.settings import DataFacts, TrainParams
 
 pytestmark = pytest.mark.tf
-MODELS = ("retinanet", "faster_rcnn", "mask_rcnn")
+MODELS = architectures.list_names()
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -16,7 +18,7 @@ def test_follows_the_data(
 ) -> None:
     from rhymes.detector.experiment import build_experiment
 
-    config = build_experiment(params(), model, facts(most_objects=134))
+    config = build_experiment(params(), model, facts(most_objects=134)).config
     assert config.task.model.num_classes == 3, "two classes and the background"
     assert config.task.train_data.parser.max_num_instances == 134, "no ground truth is cut"
     assert config.task.model.detection_generator.max_num_detections == 134
@@ -28,7 +30,7 @@ def test_never_finds_fewer_than_coco_counts(
 ) -> None:
     from rhymes.detector.experiment import build_experiment
 
-    config = build_experiment(params(), "retinanet", facts(most_objects=2))
+    config = build_experiment(params(), "retinanet", facts(most_objects=2)).config
     assert config.task.model.detection_generator.max_num_detections == 100
 
 
@@ -51,7 +53,8 @@ def test_adapts_to_any_number_of_steps(
 ) -> None:
     from rhymes.detector.experiment import build_experiment
 
-    config = build_experiment(params(steps=steps, validations=validations), "retinanet", facts())
+    changed = params(steps=steps, validations=validations)
+    config = build_experiment(changed, "retinanet", facts()).config
     assert config.trainer.optimizer_config.warmup.linear.warmup_steps == warmup
     assert config.trainer.optimizer_config.learning_rate.cosine.decay_steps == steps
     assert config.trainer.validation_interval == interval
@@ -65,25 +68,21 @@ def test_is_rebuilt_from_its_saved_values(
 
     from rhymes.detector.experiment import build_experiment, dict_to_experiment, experiment_to_dict
 
-    config = build_experiment(params(), model, facts())
-    text = yaml.safe_dump(experiment_to_dict(config))
+    experiment = build_experiment(params(), model, facts())
+    text = yaml.safe_dump(experiment_to_dict(experiment))
     again = dict_to_experiment(yaml.safe_load(text), model)
-    assert experiment_to_dict(again) == experiment_to_dict(config)
+    assert experiment_to_dict(again) == experiment_to_dict(experiment)
 
 
-@pytest.mark.parametrize(
-    "backbone", ["mobilenet_v3_large", "resnet_18", "resnet_50", "efficientnet_b0"]
-)
+@pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_backbone_fits_the_pyramid(
     params: Callable[..., TrainParams], facts: Callable[..., DataFacts], backbone: str
 ) -> None:
     import tensorflow as tf
-    from official.core import task_factory
 
-    from rhymes.detector.experiment import build_experiment
+    from rhymes.detector.experiment import build_experiment, build_network
 
-    config = build_experiment(params(backbone=backbone), "retinanet", facts())
-    model = task_factory.get_task(config.task).build_model()
-    outputs = model(tf.zeros([1, 128, 128, 3]), training=True)
+    network = build_network(build_experiment(params(backbone=backbone), "retinanet", facts()))
+    outputs = network(tf.zeros([1, 128, 128, 3]), training=True)
     sides = {level: scores.shape[1] for level, scores in outputs["cls_outputs"].items()}
     assert sides == {"3": 16, "4": 8, "5": 4, "6": 2}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rhymes.detector import architectures
 from rhymes.detector.settings import DataFacts, TrainParams
 
 pytestmark = pytest.mark.tf
@@ -28,22 +29,19 @@ def png(width: int, height: int) -> bytes:
 class Exported:
     """A detector with random weights, as it is in training and as it is exported."""
 
-    def __init__(self, config: Any, folder: Path) -> None:
+    def __init__(self, experiment: Any, folder: Path) -> None:
         import tensorflow as tf
         import tf_keras
-        from official.core import task_factory
 
+        from rhymes.detector.experiment import build_network, network_to_inference
         from rhymes.detector.exporting import export_saved_model
-        from rhymes.detector.inference import model_to_inference
 
         # Random weights are sure of nothing: let the lowest scores through.
-        config.task.model.detection_generator.pre_nms_score_threshold = 0.0
+        experiment.config.task.model.detection_generator.pre_nms_score_threshold = 0.0
         tf_keras.utils.set_random_seed(1)
         self.folder = folder
-        self.has_masks = bool(config.task.model.as_dict().get("include_mask"))
-        self.inference = model_to_inference(
-            config, task_factory.get_task(config.task).build_model()
-        )
+        self.has_masks = experiment.architecture.has_masks
+        self.inference = network_to_inference(experiment, build_network(experiment))
         folder.mkdir()
         export_saved_model(self.inference, INFO, folder)
         self.model = tf.saved_model.load(str(folder))
@@ -56,7 +54,7 @@ class Exported:
         return {name: value.numpy() for name, value in outputs.items()}
 
 
-@pytest.fixture(scope="module", params=["retinanet", "faster_rcnn", "mask_rcnn"])
+@pytest.fixture(scope="module", params=architectures.list_names())
 def exported(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -65,8 +63,8 @@ def exported(
 ) -> Exported:
     from rhymes.detector.experiment import build_experiment
 
-    config = build_experiment(params(image_size=128), request.param, facts())
-    return Exported(config, tmp_path_factory.mktemp("export") / "1")
+    experiment = build_experiment(params(image_size=128), request.param, facts())
+    return Exported(experiment, tmp_path_factory.mktemp("export") / "1")
 
 
 def test_keeps_the_contract_of_the_object_detection_api(exported: Exported) -> None:

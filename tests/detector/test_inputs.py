@@ -23,8 +23,8 @@ def batches(
     from rhymes.detector.inputs import build_train_dataset
 
     def read(count: int, first: int = 0, model: str = "mask_rcnn", **changes: Any) -> list[Any]:
-        config = build_experiment(params(**changes), model, facts())
-        dataset = build_train_dataset(config, data.tfrecords, first)
+        experiment = build_experiment(params(**changes), model, facts())
+        dataset = build_train_dataset(experiment, data.tfrecords, first)
         return list(dataset.take(count).as_numpy_iterator())
 
     return read

@@ -20,16 +20,15 @@ pytestmark = pytest.mark.tf
 def build(
     params: Callable[..., TrainParams], facts: Callable[..., DataFacts]
 ) -> Callable[..., Any]:
-    """Build a RetinaNet with random weights, and its configuration."""
+    """Build a RetinaNet with random weights, and its experiment."""
     import tf_keras
-    from official.core import task_factory
 
-    from rhymes.detector.experiment import build_experiment
+    from rhymes.detector.experiment import build_experiment, build_network
 
     def build_model(**changes: Any) -> tuple[Any, Any]:
         tf_keras.utils.set_random_seed(3)
-        config = build_experiment(params(**changes), "retinanet", facts())
-        return config, task_factory.get_task(config.task).build_model()
+        experiment = build_experiment(params(**changes), "retinanet", facts())
+        return experiment, build_network(experiment)
 
     return build_model
 
@@ -84,10 +83,10 @@ def test_starts_from_an_earlier_training(build: Callable[..., Any], tmp_path: Pa
     from rhymes.detector.checkpoint import save_trained
     from rhymes.detector.pretrained import restore_pretrained
 
-    config, source = build()
+    experiment, source = build()
     for variable in source.backbone.variables + source.decoder.variables:
         variable.assign(variable + 0.25)
-    save_trained(tmp_path / "earlier", config, source, {})
+    save_trained(tmp_path / "earlier", experiment, source, {})
     for path in (tmp_path / "earlier", tmp_path / "earlier" / "ckpt.index"):
         _, model = build()
         restore_pretrained(model, path, "mobilenet_v2")
@@ -104,8 +103,8 @@ def test_a_checkpoint_of_another_backbone_is_refused(
     from rhymes.detector.checkpoint import save_trained
     from rhymes.detector.pretrained import restore_pretrained
 
-    config, source = build(backbone="resnet_18")
-    save_trained(tmp_path / "resnet", config, source, {})
+    experiment, source = build(backbone="resnet_18")
+    save_trained(tmp_path / "resnet", experiment, source, {})
     _, model = build()
     with pytest.raises(InputError, match=r"does not fit train\.backbone"):
         restore_pretrained(model, tmp_path / "resnet", "mobilenet_v2")

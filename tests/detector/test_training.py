@@ -27,12 +27,10 @@ def training(data: Any, params: Callable[..., TrainParams], facts: Callable[...,
     from rhymes.detector.inputs import build_train_dataset
     from rhymes.detector.training import Training, build_strategy
 
-    config = build_experiment(params(image_size=64, steps=5, validations=3), "retinanet", facts())
-    return Training(
-        config,
-        build_train_dataset(config, data.tfrecords),
-        build_strategy("one_device"),
-    )
+    small = params(image_size=64, steps=5, validations=3)
+    experiment = build_experiment(small, "retinanet", facts())
+    dataset = build_train_dataset(experiment, data.tfrecords)
+    return Training(experiment, dataset, build_strategy("one_device"))
 
 
 def test_keeps_the_weights_of_the_best_validation(training: Any) -> None:
@@ -43,7 +41,7 @@ def test_keeps_the_weights_of_the_best_validation(training: Any) -> None:
     reported: dict[int, dict[str, float]] = {}
 
     def validate(inference: Any, step: int) -> Validation:
-        kept[step] = [variable.numpy().copy() for variable in training.model.variables]
+        kept[step] = [variable.numpy().copy() for variable in training.network.variables]
         return Validation(step, {"AP": scores[step], "AR": None}, "AP")
 
     def report(step: int, metrics: Mapping[str, float]) -> None:
@@ -51,7 +49,7 @@ def test_keeps_the_weights_of_the_best_validation(training: Any) -> None:
 
     best = training.run(validate, report)
     assert (best.step, best.score) == (4, 0.7)
-    final = [variable.numpy() for variable in training.model.variables]
+    final = [variable.numpy() for variable in training.network.variables]
     assert all((a == b).all() for a, b in zip(final, kept[4], strict=True))
     assert not all((a == b).all() for a, b in zip(final, kept[5], strict=True))
     assert sorted(reported) == [2, 4, 5]
@@ -62,12 +60,14 @@ def test_keeps_the_weights_of_the_best_validation(training: Any) -> None:
 
 def test_what_is_saved_is_what_is_loaded(training: Any, tmp_path: Path) -> None:
     from rhymes.detector.checkpoint import load_trained, save_trained
+    from rhymes.detector.experiment import experiment_to_dict
 
-    save_trained(tmp_path / "checkpoint", training.config, training.model, {"model": "retinanet"})
-    config, model, record = load_trained(tmp_path / "checkpoint")
+    folder = tmp_path / "checkpoint"
+    save_trained(folder, training.experiment, training.network, {"model": "retinanet"})
+    experiment, network, record = load_trained(folder)
     assert record == {"model": "retinanet"}
-    assert config.as_dict() == training.config.as_dict()
-    pairs = zip(model.variables, training.model.variables, strict=True)
+    assert experiment_to_dict(experiment) == experiment_to_dict(training.experiment)
+    pairs = zip(network.variables, training.network.variables, strict=True)
     assert all((a.numpy() == b.numpy()).all() for a, b in pairs)
 
 
@@ -75,7 +75,7 @@ def test_a_checkpoint_of_another_model_is_named(training: Any, tmp_path: Path) -
     from rhymes.detector.checkpoint import load_trained, save_trained
 
     folder = tmp_path / "checkpoint"
-    save_trained(folder, training.config, training.model, {"model": "retinanet"})
+    save_trained(folder, training.experiment, training.network, {"model": "retinanet"})
     text = (folder / "experiment.yaml").read_text()
     (folder / "experiment.yaml").write_text(text.replace("num_classes: 3", "num_classes: 9"))
     with pytest.raises(InputError, match="not a trained detector"):
@@ -111,11 +111,13 @@ def test_trains_on_two_devices(data: Any, root: Path) -> None:
             load_section("train", TrainParams),
             image_size=64, batch_size=2, steps=2, validations=1, strategy="mirrored",
         )
-        config = build_experiment(params, "retinanet", DataFacts(["A", "B"], 10, 2, 20, 20, True))
-        config.task.freeze_backbone = True  # the heads' gradients cross the devices; half the time
+        facts = DataFacts(["A", "B"], 10, 2, 20, 20, masks=True)
+        experiment = build_experiment(params, "retinanet", facts)
+        task = experiment.config.task
+        task.freeze_backbone = True  # the heads' gradients cross the devices; half the time
         strategy = build_strategy("mirrored")
-        dataset = build_train_dataset(config, Path(sys.argv[1]))
-        training = Training(config, dataset, strategy)
+        dataset = build_train_dataset(experiment, Path(sys.argv[1]))
+        training = Training(experiment, dataset, strategy)
         losses = []
         training.run(lambda *_: None, lambda step, metrics: losses.append(metrics))
         print(json.dumps([strategy.num_replicas_in_sync, losses[0]["train/loss"]]))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rhymes.coco.files import load_coco
-from rhymes.detector.settings import resolve_model, splits_to_facts
+from rhymes.detector.settings import splits_to_facts
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.tf]
 
@@ -51,6 +51,8 @@ def test_a_real_export_runs_to_the_end(
 
 
 def test_boxes_alone_choose_a_model_without_masks(repository: Any, shared: Path) -> None:
+    from rhymes.detector.architecture import resolve_model
+
     repository.set(raw={"export": str(shared / "datasets/microcontroller4")})
     repository.run("dvc", "repro", "tfrecord")
     check_nothing_was_dropped(repository, 177)

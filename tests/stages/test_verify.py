@@ -229,25 +229,27 @@ def test_a_network_as_it_was_trained(
 
 def save_random_detector(models: Path, root: Path) -> None:
     import tf_keras
-    from official.core import task_factory
 
     from rhymes.common.params import load_section
     from rhymes.detector.checkpoint import save_trained
-    from rhymes.detector.experiment import build_experiment
+    from rhymes.detector.experiment import (
+        build_experiment,
+        build_network,
+        network_to_inference,
+    )
     from rhymes.detector.exporting import export_saved_model
-    from rhymes.detector.inference import model_to_inference
     from rhymes.detector.settings import DataFacts, TrainParams
 
     own = load_section("train", TrainParams, root / "params.yaml")
     params = dataclasses.replace(own, image_size=128)
     facts = DataFacts(["C1", "C2", "C3"], 10, 2, 20, 20, masks=True)
-    config = build_experiment(params, "mask_rcnn", facts)
+    experiment = build_experiment(params, "mask_rcnn", facts)
     # Random weights are sure of nothing: let the lowest scores through.
-    config.task.model.detection_generator.pre_nms_score_threshold = 0.0
+    experiment.config.task.model.detection_generator.pre_nms_score_threshold = 0.0
     tf_keras.utils.set_random_seed(1)
-    network = task_factory.get_task(config.task).build_model()
+    network = build_network(experiment)
     classes = [{"id": i, "name": name} for i, name in enumerate(facts.class_names, start=1)]
     record = {"model": "mask_rcnn", "classes": classes}
-    save_trained(models / "checkpoint", config, network, record)
+    save_trained(models / "checkpoint", experiment, network, record)
     (models / "detector/1").mkdir(parents=True)
-    export_saved_model(model_to_inference(config, network), record, models / "detector/1")
+    export_saved_model(network_to_inference(experiment, network), record, models / "detector/1")
