@@ -159,8 +159,8 @@ def save_data(folder: Path) -> None:
         name = save_image(folder / "data/images", image)
         images.append({"id": number, "file_name": name, "width": SIZE, "height": SIZE})
         annotations += [
-            _ring_to_annotation(len(annotations) + place, number, class_number, ring)
-            for place, (class_number, ring) in enumerate(image.objects, start=1)
+            _ring_to_annotation(len(annotations) + index, number, class_number, ring)
+            for index, (class_number, ring) in enumerate(image.objects, start=1)
         ]
     categories = names_to_categories(CLASSES)
     save_coco(folder / "data/coco/train.json", "bench", categories, images, annotations)

@@ -1,4 +1,4 @@
-"""PredictResponse -> detections, with distrust: what a server says is checked like any input."""
+"""PredictResponse -> detections: what a server says is checked like any other input."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ def _check_count(outputs: dict[str, NDArray[Any]]) -> None:
     """Refuse a number of detections that is none; elsewhere it is an index."""
     if COUNT not in outputs or SCORES not in outputs:
         return  # `outputs_to_detections` says what is missing
-    count, places = outputs[COUNT], outputs[SCORES].shape[1]
-    if not ((count >= 0) & (count <= places)).all():
-        raise ValueError(f"{COUNT} is {count.tolist()}, but there are {places} places")
+    count, max_detections = outputs[COUNT], outputs[SCORES].shape[1]
+    if not ((count >= 0) & (count <= max_detections)).all():
+        raise ValueError(f"{COUNT} is {count.tolist()}, but there is room for {max_detections}")
 
 
 def _check_boxes(outputs: dict[str, NDArray[Any]]) -> None:

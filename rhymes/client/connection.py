@@ -1,4 +1,4 @@
-"""One channel to a server: limits, TLS, deadlines, and repeats where they are safe."""
+"""The gRPC channel to a server: limits, TLS, deadlines, and retries where they are safe."""
 
 from __future__ import annotations
 

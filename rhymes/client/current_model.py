@@ -1,4 +1,4 @@
-"""Predict, called as the version that answers wants it: a description that is kept up to date."""
+"""The description of the version that answers, kept up to date, and Predict called by it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server says of the model that it serves: signature, version, class names."""
+"""The description of a served model: signature, version, class names."""
 
 from __future__ import annotations
 

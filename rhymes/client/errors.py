@@ -1,4 +1,4 @@
-"""What a client's call may end with: typed errors whose message says what to do."""
+"""The client's errors: one class a cause, each with a message that says what to do."""
 
 # Their names say what happened; that they are errors is said by the base class.
 # ruff: noqa: N818

@@ -1,4 +1,4 @@
-"""What a model's signature says -> what to send it, and what to ask it for.
+"""A model's signature -> what to send it, and what to ask it for.
 
 Read from the server rather than assumed, so that models exported elsewhere work: TF Object
 Detection API's (`input_tensor`, uint8 [1, None, None, 3]) as well as this project's.
@@ -169,7 +169,7 @@ def _encoded_to_example(data: bytes) -> bytes:
 def images_to_chunks(
     images: Sequence[UprightImage], taken: ModelInput, max_images: int, max_bytes: int
 ) -> list[list[int]]:
-    """Say which images go into one request: places in `images`, all of them once.
+    """Say which images go into one request: indices of `images`, each of them once.
 
     Args:
         images: To send.

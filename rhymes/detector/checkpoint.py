@@ -33,6 +33,38 @@ from rhymes.versions.environment import load_environment
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("rhymes", "stages")
+_WEIGHTS, _EXPERIMENT, _RECORD = "ckpt", "experiment.yaml", "training.json"
+
+
+def save_trained(
+    folder: Path, experiment: Experiment, network: tf_keras.Model, record: Mapping[str, Any]
+) -> None:
+    """Write a trained detector to `folder`, aside and renamed."""
+    with folder_written_aside(folder) as aside:
+        parts = tf.train.Checkpoint(model=network, **network.checkpoint_items)
+        parts.write(str(aside / _WEIGHTS))
+        save_text(aside / _EXPERIMENT, yaml.safe_dump(experiment_to_dict(experiment)))
+        save_json(aside / _RECORD, record)
+
+
+def load_trained(folder: Path) -> tuple[Experiment, tf_keras.Model, dict[str, Any]]:
+    """Load what `save_trained` wrote: experiment, network with its weights, record.
+
+    Raises:
+        InputError: a file is missing, or the weights are another network's.
+    """
+    try:
+        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        values = yaml.safe_load((folder / _EXPERIMENT).read_text(encoding="utf-8"))
+        experiment = dict_to_experiment(values, record["model"])
+        network = build_network(experiment)
+        status = tf.train.Checkpoint(model=network).read(str(folder / _WEIGHTS))
+        status.expect_partial().assert_existing_objects_matched()
+    except (OSError, ValueError, KeyError, AssertionError, tf.errors.OpError) as error:
+        raise InputError(
+            f"{folder}: not a trained detector ({error}); `dvc repro train` makes one"
+        ) from error
+    return experiment, network, record
 
 
 def build_record(
@@ -92,37 +124,3 @@ def _own_modules() -> list[Path]:
         and (file := getattr(module, "__file__", None))
     }
     return sorted(path.relative_to(_ROOT) for path in files if path.is_relative_to(_ROOT))
-
-
-_WEIGHTS, _EXPERIMENT, _RECORD = "ckpt", "experiment.yaml", "training.json"
-
-
-def save_trained(
-    folder: Path, experiment: Experiment, network: tf_keras.Model, record: Mapping[str, Any]
-) -> None:
-    """Write a trained detector to `folder`, aside and renamed."""
-    with folder_written_aside(folder) as aside:
-        parts = tf.train.Checkpoint(model=network, **network.checkpoint_items)
-        parts.write(str(aside / _WEIGHTS))
-        save_text(aside / _EXPERIMENT, yaml.safe_dump(experiment_to_dict(experiment)))
-        save_json(aside / _RECORD, record)
-
-
-def load_trained(folder: Path) -> tuple[Experiment, tf_keras.Model, dict[str, Any]]:
-    """Load what `save_trained` wrote: experiment, network with its weights, record.
-
-    Raises:
-        InputError: a file is missing, or the weights are another network's.
-    """
-    try:
-        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-        values = yaml.safe_load((folder / _EXPERIMENT).read_text(encoding="utf-8"))
-        experiment = dict_to_experiment(values, record["model"])
-        network = build_network(experiment)
-        status = tf.train.Checkpoint(model=network).read(str(folder / _WEIGHTS))
-        status.expect_partial().assert_existing_objects_matched()
-    except (OSError, ValueError, KeyError, AssertionError, tf.errors.OpError) as error:
-        raise InputError(
-            f"{folder}: not a trained detector ({error}); `dvc repro train` makes one"
-        ) from error
-    return experiment, network, record

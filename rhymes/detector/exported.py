@@ -1,6 +1,6 @@
-"""A detector used in process: its SavedModel, as a server would use it, and run eagerly.
+"""A detector in process: from its SavedModel, or from its checkpoint in eager mode.
 
-Run eagerly it is neither traced nor frozen, so it owes nothing to the export.
+In eager mode it is neither traced nor frozen, so it owes nothing to the export.
 """
 
 from __future__ import annotations

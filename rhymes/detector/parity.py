@@ -1,9 +1,9 @@
-"""Whether two sides find the same in an image: detections paired, differences measured.
+"""Parity of two models' outputs for an image: detections paired, differences measured.
 
 One network run in two ways (as a frozen graph and eagerly, say) gives the same numbers up to
-rounding. Rounding can let two detections with nearly equal scores change places, and let one whose
+rounding. Rounding can let two detections with nearly equal scores swap, and let one whose
 score lies on the edge of being kept fall out; so detections are paired by what they say, not by
-their place, and both cases are counted.
+their index, and both cases are counted.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class ImageOutputs:
         scores: float [n].
         classes: float [n].
         masks: n masks, probabilities [h, w] or crops; None where the model gives none.
-        places: how many detections there is room for; those of the lowest scores fall out.
+        max_detections: how many there is room for; those of the lowest scores fall out.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     classes: NDArray[np.float32]
     masks: Sequence[MaskCrop] | NDArray[np.float32] | None
-    places: int
+    max_detections: int
 
 
 def outputs_to_found(outputs: Mapping[str, NDArray[Any]]) -> ImageOutputs:
@@ -60,15 +60,15 @@ def outputs_to_found(outputs: Mapping[str, NDArray[Any]]) -> ImageOutputs:
     return ImageOutputs(boxes, scores, classes, masks, outputs[SCORES].shape[1])
 
 
-def detections_to_found(detections: Detections, places: int) -> ImageOutputs:
-    """Take the detections as a client has them; `places` is the model's."""
+def detections_to_found(detections: Detections, max_detections: int) -> ImageOutputs:
+    """Take the detections as a client has them; `max_detections` is the model's."""
     sides = np.array([detections.width, detections.height] * 2, np.float32)
     return ImageOutputs(
         detections.boxes / sides,
         detections.scores,
         detections.class_ids.astype(np.float32),
         detections.masks,
-        places,
+        max_detections,
     )
 
 
@@ -80,7 +80,7 @@ class Parity:
         tolerance: the largest difference allowed.
         images: how many were compared.
         detections: of the expected side.
-        moved: detections that stand at another place.
+        moved: detections that have another index.
         borderline: detections that only one side has, for their score lies on the edge.
         differences: output -> the largest difference. Of boxes as fractions of the image, of
             masks as probabilities, of cut masks as the share of pixels that differ.
@@ -125,7 +125,7 @@ def compare_found(
         tolerance: up to which difference of box and score two detections are one.
         threshold: the score below which the model drops detections. A detection that one side
             alone has is borderline when its score is not above this, or above the least score of
-            the other side where that one has no place left, by more than the tolerance.
+            the other side where that one has no room left, by more than the tolerance.
     """
     parity = Parity(tolerance, images=1, detections=len(expected.scores))
     pairs, moved = _pair(expected, found, tolerance)
@@ -157,7 +157,7 @@ def _pair(
 ) -> tuple[list[tuple[int, int]], int]:
     """Pair detections of one class whose boxes and scores agree; say how many have moved.
 
-    Those that agree place by place stay paired, so that none of two equal ones counts as moved.
+    Those that agree index by index stay paired, so that none of two equal ones counts as moved.
     """
     pairs = [
         (i, i)
@@ -194,9 +194,9 @@ def _left_over(
     tolerance: float,
     threshold: float,
 ) -> list[int]:
-    """Places of one side's detections that have no partner and are not borderline."""
+    """Indices of one side's detections that have no partner and are not borderline."""
     paired = {pair[side] for pair in pairs}
-    edge = float(other.scores.min()) if 0 < other.places <= len(other.scores) else threshold
+    edge = float(other.scores.min()) if 0 < other.max_detections <= len(other.scores) else threshold
     return [
         i
         for i in range(len(own.scores))

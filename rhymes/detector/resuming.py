@@ -1,4 +1,4 @@
-"""Where a training keeps its progress while it runs, and for how long.
+"""Resuming of a killed training: its progress, where it is kept, and for how long.
 
 The folder is `.dvc/tmp/rhymes/training/<key>/` of the main repository, because DVC deletes a
 stage's outputs before it runs; the key is a hash of all that determines the training, so that other
@@ -34,6 +34,11 @@ from rhymes.common.files import save_bytes, sync_folder
 from rhymes.versions.scratch import scratch_folder
 
 Arrays = list[NDArray[Any]]
+
+_ARRAYS = ("weights", "optimizer", "best_weights")
+_DIGEST_BYTES = hashlib.sha256().digest_size
+_PROGRESS, _LOCK = "progress", "lock"
+_FORGOTTEN = 14 * 24 * 3600.0  # seconds after which an abandoned training's progress goes
 
 
 @dataclass(frozen=True)
@@ -71,10 +76,6 @@ class Progress:
     reports: list[tuple[int, Mapping[str, float]]]
 
 
-_ARRAYS = ("weights", "optimizer", "best_weights")
-_DIGEST_BYTES = hashlib.sha256().digest_size
-
-
 def save_progress(path: Path, progress: Progress) -> None:
     """Write a progress aside, flush it to the disk, rename it: the last good one is never lost.
 
@@ -87,9 +88,9 @@ def save_progress(path: Path, progress: Progress) -> None:
         "reports": [[step, dict(figures)] for step, figures in progress.reports],
     }
     arrays = {
-        f"{name}/{place:06d}": array
+        f"{name}/{index:06d}": array
         for name in _ARRAYS
-        for place, array in enumerate(getattr(progress, name))
+        for index, array in enumerate(getattr(progress, name))
     }
     buffer = io.BytesIO()
     np.savez(buffer, values=np.frombuffer(json.dumps(values).encode(), np.uint8), **arrays)
@@ -124,10 +125,6 @@ def load_progress(path: Path) -> Progress | None:
         reports=[(step, figures) for step, figures in values["reports"]],
         **arrays,
     )
-
-
-_PROGRESS, _LOCK = "progress", "lock"
-_FORGOTTEN = 14 * 24 * 3600.0  # seconds after which an abandoned training's progress goes
 
 
 class Checkpoints:

@@ -1,4 +1,4 @@
-"""The `train` section of params.yaml and what the data says: all that shapes a training.
+"""The section `train` of params.yaml, and the facts of the data that shape a training.
 
 These are the settings of the detector, so they live beside it; `stages.train` alone reads them
 from params.yaml.

@@ -1,4 +1,4 @@
-"""Hold what is served against the exported and the trained detector, image by image."""
+"""Verification of the served detector against the exported and the trained one, by image."""
 
 from __future__ import annotations
 
@@ -139,13 +139,13 @@ class Verification:
         """Compare what the client made of an image with what the SavedModel says of it."""
         outputs = self._saved(_bytes_to_inputs(image.encoded), SIGNATURES[0])
         expected = outputs_to_detections(outputs, 0, image.width, image.height)
-        places = outputs_to_found(outputs).places
+        max_detections = outputs_to_found(outputs).max_detections
         self._add(
             CLIENT,
             image,
             SIGNATURES[0],
-            detections_to_found(expected, places),
-            detections_to_found(detections, places),
+            detections_to_found(expected, max_detections),
+            detections_to_found(detections, max_detections),
         )
 
     def compare_signatures(self, image: TestImage) -> None:
@@ -267,7 +267,7 @@ def _intro(version: int, images: int, sampled: int) -> str:
         f"test split; what costs most on {sampled} of them, spread over the split. A difference "
         "is given as the power of ten that it does not exceed: of boxes in fractions of the "
         "image's sides, of masks in probability, of a client's cut masks as the share of pixels "
-        "that differ. Moved detections stand at another place among nearly equal scores; "
+        "that differ. Moved detections have another index among nearly equal scores; "
         "borderline ones are on one side only, for their score lies on the edge of being kept."
     )
 

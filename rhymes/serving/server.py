@@ -15,12 +15,12 @@ from typing import Any, Self
 import grpc
 
 from rhymes.common.errors import InputError
-from rhymes.serving.answering.grpc_handlers import Handlers
-from rhymes.serving.answering.health import Health
-from rhymes.serving.answering.interfaces import Manager
-from rhymes.serving.answering.rest import RestApp
-from rhymes.serving.answering.rest_server import RestServer
-from rhymes.serving.answering.service import Service
+from rhymes.serving.handlers.grpc_handlers import Handlers
+from rhymes.serving.handlers.health import Health
+from rhymes.serving.handlers.interfaces import Manager
+from rhymes.serving.handlers.rest import RestApp
+from rhymes.serving.handlers.rest_server import RestServer
+from rhymes.serving.handlers.service import Service
 from rhymes.serving.models.model_config import message_to_model_configs
 from rhymes.serving.options.flags import ServerOptions
 from rhymes.serving.options.model_sources import (

@@ -214,25 +214,25 @@ def _strings(tensor: Any, content: bytes, count: int, max_bytes: int) -> NDArray
 
 
 def _content_to_strings(content: bytes, count: int) -> list[bytes]:
-    lengths, place = [], 0
+    lengths, offset = [], 0
     for _ in range(count):
         length, shift = 0, 0
         while True:
-            if place == len(content) or shift > 28:
+            if offset == len(content) or shift > 28:
                 raise ValueError(f"tensor_content does not hold the lengths of {count:,} strings")
-            byte = content[place]
+            byte = content[offset]
             length |= (byte & 0x7F) << shift
-            place, shift = place + 1, shift + 7
+            offset, shift = offset + 1, shift + 7
             if byte < 0x80:
                 break
         lengths.append(length)
-    if place + sum(lengths) != len(content):
+    if offset + sum(lengths) != len(content):
         raise ValueError(
-            f"tensor_content holds {len(content) - place:,} bytes of strings, "
+            f"tensor_content holds {len(content) - offset:,} bytes of strings, "
             f"but their lengths say {sum(lengths):,}"
         )
     strings = []
     for length in lengths:
-        strings.append(content[place : place + length])
-        place += length
+        strings.append(content[offset : offset + length])
+        offset += length
     return strings

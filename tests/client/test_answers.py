@@ -155,8 +155,8 @@ def test_mutilated_answers_are_detections_or_an_error(
     data: bytes, changes: list[tuple[int, int]]
 ) -> None:
     mutilated = bytearray(data)
-    for place, byte in changes:
-        mutilated[place % len(data)] = byte
+    for index, byte in changes:
+        mutilated[index % len(data)] = byte
     image = UprightImage(b"", "JPEG", 40, 20)
     with contextlib.suppress(DecodeError, BadAnswer):
         response = messages.PredictResponse.FromString(bytes(mutilated))

@@ -23,7 +23,9 @@ from rhymes.detector.parity import (
 TOLERANCE = 1e-3
 
 
-def make(*objects: tuple[float, float, float], places: int = 10, masks: Any = None) -> ImageOutputs:
+def make(
+    *objects: tuple[float, float, float], max_detections: int = 10, masks: Any = None
+) -> ImageOutputs:
     """Detections, each (class, score, ymin of a box of 0.2 x 0.2)."""
     boxes = np.array([[y, 0.1, y + 0.2, 0.3] for _, _, y in objects], np.float32).reshape(-1, 4)
     return ImageOutputs(
@@ -31,7 +33,7 @@ def make(*objects: tuple[float, float, float], places: int = 10, masks: Any = No
         np.array([score for _, score, _ in objects], np.float32),
         np.array([class_id for class_id, _, _ in objects], np.float32),
         masks,
-        places,
+        max_detections,
     )
 
 
@@ -74,7 +76,7 @@ def test_names_what_differs(found: list[tuple[float, float, float]], output: str
     assert worst[0] == output
 
 
-def test_nearly_equal_scores_may_change_places() -> None:
+def test_nearly_equal_scores_may_swap() -> None:
     one, two = (1, 0.8, 0.1), (1, 0.8001, 0.5)
     parity = compare_found(make(one, two, C), make(two, one, C), TOLERANCE)
     assert parity.worst() is None
@@ -97,8 +99,11 @@ class TestTheEdge:
         assert parity.worst() is None
         assert compare_found(expected, make(A), TOLERANCE, threshold=0.03).worst() is not None
 
-    def test_by_full_places(self) -> None:
-        one, two = make(A, (1, 0.3001, 0.5), places=2), make(A, (2, 0.3002, 0.6), places=2)
+    def test_when_the_other_side_is_full(self) -> None:
+        one, two = (
+            make(A, (1, 0.3001, 0.5), max_detections=2),
+            make(A, (2, 0.3002, 0.6), max_detections=2),
+        )
         parity = compare_found(one, two, TOLERANCE, threshold=0.05)
         assert parity.borderline == 2
         assert parity.worst() is None
@@ -165,7 +170,7 @@ class TestOutputs:
             "num_detections": np.zeros(1, np.float32),
         }
         found = outputs_to_found(outputs)
-        assert (len(found.scores), found.places, found.masks) == (0, 4, None)
+        assert (len(found.scores), found.max_detections, found.masks) == (0, 4, None)
         assert compare_found(found, found, 0).worst() is None
 
     @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_a_broken_progress_is_told_and_left_out(
 
 def make_progress(step: int = 12, best: Validation | None = None, parts: int = 11) -> Progress:
     generator = np.random.default_rng(step)
-    arrays = [generator.normal(size=(place, 2)).astype(np.float32) for place in range(parts)]
+    arrays = [generator.normal(size=(index, 2)).astype(np.float32) for index in range(parts)]
     return Progress(
         step,
         weights=arrays,
@@ -179,8 +179,8 @@ def test_a_wrong_bit_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "progress"
     save_progress(path, make_progress())
     data = path.read_bytes()
-    for place in range(0, len(data), 7):
-        path.write_bytes(data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :])
+    for index in range(0, len(data), 7):
+        path.write_bytes(data[:index] + bytes([data[index] ^ 1 << index % 8]) + data[index + 1 :])
         with pytest.raises(InputError, match="half written"):
             load_progress(path)
 

@@ -38,7 +38,7 @@ def mutate(data: bytes, generator: np.random.Generator) -> bytes:
     return data
 
 
-def _place(data: bytes, generator: np.random.Generator) -> int:
+def _offset(data: bytes, generator: np.random.Generator) -> int:
     return int(generator.integers(len(data) + 1))
 
 
@@ -53,31 +53,31 @@ def _flip(data: bytes, generator: np.random.Generator) -> bytes:
 
 
 def _overwrite(data: bytes, generator: np.random.Generator) -> bytes:
-    place = _place(data, generator)
+    offset = _offset(data, generator)
     noise = generator.bytes(int(generator.integers(1, 16)))
-    return data[:place] + noise + data[place + len(noise) :]
+    return data[:offset] + noise + data[offset + len(noise) :]
 
 
 def _cut(data: bytes, generator: np.random.Generator) -> bytes:
-    return data[: _place(data, generator)]
+    return data[: _offset(data, generator)]
 
 
 def _remove(data: bytes, generator: np.random.Generator) -> bytes:
-    place = _place(data, generator)
-    return data[:place] + data[place + int(generator.integers(1, 64)) :]
+    offset = _offset(data, generator)
+    return data[:offset] + data[offset + int(generator.integers(1, 64)) :]
 
 
 def _repeat(data: bytes, generator: np.random.Generator) -> bytes:
-    start, end = sorted((_place(data, generator), _place(data, generator)))
+    start, end = sorted((_offset(data, generator), _offset(data, generator)))
     return data[:end] + data[start:end] + data[end:]
 
 
 def _extreme(data: bytes, generator: np.random.Generator) -> bytes:
     """Put in what sizes are read from: largest and smallest numbers, as bytes and as varints."""
-    place = _place(data, generator)
+    offset = _offset(data, generator)
     value = (b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"\xff" * 9 + b"\x01", b"\x80\x80\x80")
     chosen = value[generator.integers(len(value))]
-    return data[:place] + chosen + data[place + len(chosen) :]
+    return data[:offset] + chosen + data[offset + len(chosen) :]
 
 
 MUTATIONS: tuple[Callable[[bytes, np.random.Generator], bytes], ...] = (

@@ -41,7 +41,7 @@ def make_signature(
 
 
 def make_outputs(images: int = 1, *, masks: bool = False) -> dict[str, np.ndarray[Any, Any]]:
-    """Two objects (of four places) in each image: class 1 on the left half, 2 on the right."""
+    """Two objects (of four at most) in each image: class 1 on the left half, 2 on the right."""
     boxes = [[0, 0, 1, 0.5], [0, 0.5, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
     outputs = {
         "detection_boxes": np.array([boxes] * images, np.float32),

@@ -18,7 +18,7 @@ COLORS = {1: (230, 20, 20), 2: (20, 230, 20), 3: (20, 20, 230)}
 """What the detector finds, by class id. One object of each at most: the box around that colour."""
 
 SCORES = {1: 0.9, 2: 0.8, 3: 0.3}
-_PLACES = 5  # of which the last two are always padding
+_MAX_DETECTIONS = 5  # of which the last two are always padding
 _CELLS = 28
 
 
@@ -56,13 +56,13 @@ class RedDetector(tf.Module):
 
     def _detect_each(self, elements: tf.Tensor, decode: Any) -> dict[str, tf.Tensor]:
         specs = {
-            "detection_boxes": tf.TensorSpec([_PLACES, 4], tf.float32),
-            "detection_scores": tf.TensorSpec([_PLACES], tf.float32),
-            "detection_classes": tf.TensorSpec([_PLACES], tf.float32),
+            "detection_boxes": tf.TensorSpec([_MAX_DETECTIONS, 4], tf.float32),
+            "detection_scores": tf.TensorSpec([_MAX_DETECTIONS], tf.float32),
+            "detection_classes": tf.TensorSpec([_MAX_DETECTIONS], tf.float32),
             "num_detections": tf.TensorSpec([], tf.float32),
         }
         if self._masks:
-            specs["detection_masks"] = tf.TensorSpec([_PLACES, _CELLS, _CELLS], tf.float32)
+            specs["detection_masks"] = tf.TensorSpec([_MAX_DETECTIONS, _CELLS, _CELLS], tf.float32)
         found = tf.map_fn(
             lambda element: self._detect(decode(element)), elements, fn_output_signature=specs
         )
@@ -74,12 +74,12 @@ class RedDetector(tf.Module):
         for class_id, color in COLORS.items():
             distance = tf.abs(tf.cast(image, tf.int32) - tf.constant(color))
             colored = tf.reduce_max(distance, axis=-1) < 60
-            places = tf.cast(tf.where(colored), tf.int32)
-            seen = tf.shape(places)[0] > 0
-            places = tf.concat([places, tf.zeros([1, 2], tf.int32)], 0)[
-                : tf.maximum(tf.shape(places)[0], 1)
+            indices = tf.cast(tf.where(colored), tf.int32)
+            seen = tf.shape(indices)[0] > 0
+            indices = tf.concat([indices, tf.zeros([1, 2], tf.int32)], 0)[
+                : tf.maximum(tf.shape(indices)[0], 1)
             ]
-            low, high = tf.reduce_min(places, 0), tf.reduce_max(places, 0) + 1
+            low, high = tf.reduce_min(indices, 0), tf.reduce_max(indices, 0) + 1
             boxes.append(tf.cast(tf.concat([low, high], 0), tf.float32) / size)
             scores.append(tf.where(seen, SCORES[class_id], 0.0))
             cut = tf.cast(colored, tf.float32)[low[0] : high[0], low[1] : high[1], tf.newaxis]
@@ -98,7 +98,7 @@ class RedDetector(tf.Module):
 
 
 def _pad(values: tf.Tensor) -> tf.Tensor:
-    paddings = [[0, _PLACES - values.shape[0]], *[[0, 0]] * (values.shape.rank - 1)]
+    paddings = [[0, _MAX_DETECTIONS - values.shape[0]], *[[0, 0]] * (values.shape.rank - 1)]
     return tf.pad(values, paddings)
 
 

@@ -1,4 +1,4 @@
-"""Loaded models, counted by the requests that use them."""
+"""Reference counts of loaded models: one is freed when no request holds it any more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from rhymes.serving.answering.interfaces import Runnable
+from rhymes.serving.handlers.interfaces import Runnable
 
 
 class Servable(Runnable, Protocol):
@@ -19,7 +19,7 @@ class Servable(Runnable, Protocol):
 
 
 @dataclass(frozen=True)
-class Acquired:
+class VersionLease:
     """A version of a model, for as long as a request holds it.
 
     Attributes:
@@ -39,12 +39,12 @@ class Handle:
     """A loaded version; once retired, it is given to `when_unused` as soon as nobody holds it.
 
     Args:
-        acquired: what holders get.
+        lease: what holders get.
         when_unused: called once, by whoever is the last; it must be quick.
     """
 
-    def __init__(self, acquired: Acquired, when_unused: Callable[[Handle], None]) -> None:
-        self.acquired = acquired
+    def __init__(self, lease: VersionLease, when_unused: Callable[[Handle], None]) -> None:
+        self.lease = lease
         self._when_unused = when_unused
         self._lock = threading.Lock()
         self._holders = 0

@@ -1,4 +1,4 @@
-"""All models that are served: which there are, who holds them, and what is replaced by what.
+"""The manager of all served models: it polls base paths, loads, unloads, and knows the labels.
 
 Version labels are names that requests may use for a version's number; their rules and texts are
 those of TensorFlow Serving's server_core.cc.
@@ -17,113 +17,17 @@ from typing import Any
 
 import grpc
 
-from rhymes.serving.models.handles import Acquired, Servable
+from rhymes.serving.models.handles import Servable, VersionLease
 from rhymes.serving.models.loading import LoadPolicy
 from rhymes.serving.models.model_config import ModelConfig, check_transition
 from rhymes.serving.models.served_model import ServedModel, SharedLoaders
 from rhymes.wire.errors import WireError
 
-
-class Labels:
-    """Labels by model.
-
-    Args:
-        allow_ahead: whether a new label may point to a version that is not available yet.
-    """
-
-    def __init__(self, allow_ahead: bool) -> None:
-        self._allow_ahead = allow_ahead
-        self._versions: Mapping[str, Mapping[str, int]] | None = None
-
-    def check(
-        self, configs: Iterable[ModelConfig], available: Callable[[str], Sequence[int]]
-    ) -> None:
-        """Check labels that are to replace these.
-
-        Raises:
-            WireError: FAILED_PRECONDITION; one points to a version that is not available.
-        """
-        for config in configs:
-            versions = available(config.name)
-            known = (self._versions or {}).get(config.name, {})
-            for label, version in config.labels.items():
-                is_allowed = self._allow_ahead and known.get(label, version) == version
-                if version not in versions and not is_allowed:
-                    raise WireError(
-                        grpc.StatusCode.FAILED_PRECONDITION,
-                        f"Request to assign label to version {version} of model {config.name}, "
-                        "which is not currently available for inference",
-                    )
-
-    def replace(self, configs: Iterable[ModelConfig]) -> None:
-        """Forget all labels and take those of the models given."""
-        self._versions = {config.name: dict(config.labels) for config in configs}
-
-    def find(self, model: str, label: str) -> int:
-        """Return the version that a label points to.
-
-        Raises:
-            WireError: UNAVAILABLE before any model was configured, INVALID_ARGUMENT for an
-                unknown label.
-        """
-        if self._versions is None:
-            raise WireError(grpc.StatusCode.UNAVAILABLE, f"Model labels does not init yet.{label}")
-        versions = self._versions.get(model, {})
-        if label not in versions:
-            raise WireError(
-                grpc.StatusCode.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}"
-            )
-        return versions[label]
-
+REMOVED_LIMIT = 16
+"""Models that are not served any more and whose ends are still reported."""
 
 _LOGGER = logging.getLogger("rhymes.serving")
 _ONCE_SECONDS = 1.0
-
-
-class Poller:
-    """Calls a function at intervals.
-
-    Args:
-        poll: what to call; an error is logged and ends nothing.
-        seconds: between two calls; 0 to call it every second until `is_done`; None for never.
-        is_done: tells whether there is anything left to wait for.
-    """
-
-    def __init__(
-        self, poll: Callable[[], None], seconds: float | None, is_done: Callable[[], bool]
-    ) -> None:
-        self._call = poll
-        self._seconds = seconds
-        self._is_done = is_done
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def ensure_running(self) -> None:
-        """Begin, or begin anew where it has come to its end."""
-        is_running = self._thread is not None and self._thread.is_alive()
-        if self._seconds is None or is_running or self._stopping.is_set():
-            return
-        self._thread = threading.Thread(target=self._run, name="serving-poll", daemon=True)
-        self._thread.start()
-
-    def stop(self, timeout: float | None) -> None:
-        """Call it no more; wait for a call that is under way."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(self._seconds or _ONCE_SECONDS):
-            try:
-                self._call()
-            except Exception:
-                _LOGGER.exception("Looking for versions failed; it is tried again")
-            if not self._seconds and self._is_done():
-                return
-
-
-REMOVED_LIMIT = 16
-"""Models that are not served any more and whose ends are still reported."""
 
 
 class ModelManager:
@@ -167,7 +71,7 @@ class ModelManager:
         self._poller = Poller(self.poll_once, poll_seconds, lambda: not self._is_pending())
         self._loader = ThreadPoolExecutor(1, "serving-load")
         self._closer = ThreadPoolExecutor(1, "serving-unload")
-        self._workshop = SharedLoaders(self._changed, self._loader, self._closer, self._announce)
+        self._shared = SharedLoaders(self._changed, self._loader, self._closer, self._announce)
         self._callbacks: tuple[Callable[[], None], ...] = ()
         self._models: dict[str, ServedModel] = {}
 
@@ -205,7 +109,7 @@ class ModelManager:
             self._check_available(new)
 
     @contextmanager
-    def acquire(self, spec: Any) -> Iterator[Acquired]:
+    def acquire(self, spec: Any) -> Iterator[VersionLease]:
         """Hold the version that a ModelSpec asks for: it stays loaded meanwhile.
 
         Raises:
@@ -225,7 +129,7 @@ class ModelManager:
             )
             raise WireError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {asked}")
         try:
-            yield handle.acquired
+            yield handle.lease
         finally:
             handle.release()
 
@@ -295,7 +199,7 @@ class ModelManager:
                 if name in self._models:
                     self._models[name].config = config
                 else:
-                    self._models[name] = ServedModel(config, self._policy, self._workshop)
+                    self._models[name] = ServedModel(config, self._policy, self._shared)
             self._forget()
             self._changed.notify_all()
         for handle in retired:
@@ -357,3 +261,97 @@ class ModelManager:
                 callback()
             except Exception:
                 _LOGGER.exception("A callback for changed models failed")
+
+
+class Labels:
+    """Labels by model.
+
+    Args:
+        allow_ahead: whether a new label may point to a version that is not available yet.
+    """
+
+    def __init__(self, allow_ahead: bool) -> None:
+        self._allow_ahead = allow_ahead
+        self._versions: Mapping[str, Mapping[str, int]] | None = None
+
+    def check(
+        self, configs: Iterable[ModelConfig], available: Callable[[str], Sequence[int]]
+    ) -> None:
+        """Check labels that are to replace these.
+
+        Raises:
+            WireError: FAILED_PRECONDITION; one points to a version that is not available.
+        """
+        for config in configs:
+            versions = available(config.name)
+            known = (self._versions or {}).get(config.name, {})
+            for label, version in config.labels.items():
+                is_allowed = self._allow_ahead and known.get(label, version) == version
+                if version not in versions and not is_allowed:
+                    raise WireError(
+                        grpc.StatusCode.FAILED_PRECONDITION,
+                        f"Request to assign label to version {version} of model {config.name}, "
+                        "which is not currently available for inference",
+                    )
+
+    def replace(self, configs: Iterable[ModelConfig]) -> None:
+        """Forget all labels and take those of the models given."""
+        self._versions = {config.name: dict(config.labels) for config in configs}
+
+    def find(self, model: str, label: str) -> int:
+        """Return the version that a label points to.
+
+        Raises:
+            WireError: UNAVAILABLE before any model was configured, INVALID_ARGUMENT for an
+                unknown label.
+        """
+        if self._versions is None:
+            raise WireError(grpc.StatusCode.UNAVAILABLE, f"Model labels does not init yet.{label}")
+        versions = self._versions.get(model, {})
+        if label not in versions:
+            raise WireError(
+                grpc.StatusCode.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}"
+            )
+        return versions[label]
+
+
+class Poller:
+    """Calls a function at intervals.
+
+    Args:
+        poll: what to call; an error is logged and ends nothing.
+        seconds: between two calls; 0 to call it every second until `is_done`; None for never.
+        is_done: tells whether there is anything left to wait for.
+    """
+
+    def __init__(
+        self, poll: Callable[[], None], seconds: float | None, is_done: Callable[[], bool]
+    ) -> None:
+        self._call = poll
+        self._seconds = seconds
+        self._is_done = is_done
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def ensure_running(self) -> None:
+        """Begin, or begin anew where it has come to its end."""
+        is_running = self._thread is not None and self._thread.is_alive()
+        if self._seconds is None or is_running or self._stopping.is_set():
+            return
+        self._thread = threading.Thread(target=self._run, name="serving-poll", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float | None) -> None:
+        """Call it no more; wait for a call that is under way."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._seconds or _ONCE_SECONDS):
+            try:
+                self._call()
+            except Exception:
+                _LOGGER.exception("Looking for versions failed; it is tried again")
+            if not self._seconds and self._is_done():
+                return

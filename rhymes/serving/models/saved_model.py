@@ -46,7 +46,7 @@ class SessionOptions:
     gpu_memory_fraction: float = 0.0
 
 
-class Servable:
+class SavedModelServable:
     """One loaded SavedModel; threads may share it.
 
     Attributes:
@@ -106,7 +106,7 @@ class Servable:
         _give_memory_back()
 
 
-def load_servable(folder: Path, options: SessionOptions | None = None) -> Servable:
+def load_servable(folder: Path, options: SessionOptions | None = None) -> SavedModelServable:
     """Load the SavedModel in `folder`.
 
     Raises:
@@ -121,7 +121,7 @@ def load_servable(folder: Path, options: SessionOptions | None = None) -> Servab
         with graph.as_default():
             meta_graph = tf.compat.v1.saved_model.load(session, [_TAG], str(folder))
         graph.finalize()
-        return Servable(session, meta_graph)
+        return SavedModelServable(session, meta_graph)
     except Exception as error:
         session.close()
         raise _loading_error_to_wire(error, folder) from None

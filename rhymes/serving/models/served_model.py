@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
-from rhymes.serving.models.handles import Acquired, Handle, Servable
+from rhymes.serving.models.handles import Handle, Servable, VersionLease
 from rhymes.serving.models.loading import LoadPolicy, error_to_text
 from rhymes.serving.models.model_config import ModelConfig
 from rhymes.serving.models.served_version import ServedVersion
@@ -51,17 +51,17 @@ class ServedModel:
     Args:
         config: what to serve.
         policy: how to load it.
-        workshop: what it shares with the others.
+        shared: what it shares with the others.
 
     Attributes:
         config: what to serve; None once it is removed.
     """
 
-    def __init__(self, config: ModelConfig, policy: LoadPolicy, workshop: SharedLoaders) -> None:
+    def __init__(self, config: ModelConfig, policy: LoadPolicy, shared: SharedLoaders) -> None:
         self.config: ModelConfig | None = config
         self._name = config.name
         self._policy = policy
-        self._workshop = workshop
+        self._shared = shared
         self._versions: dict[int, ServedVersion] = {}
         self._base_path = BasePathWatch()
 
@@ -123,12 +123,12 @@ class ServedModel:
         found = self._base_path.poll(config)
         if found is None:
             return
-        with self._workshop.changed:
+        with self._shared.changed:
             if self.config is not config:
                 return
             self._take(found)
             retired = self._retire_unwanted()
-            self._workshop.changed.notify_all()
+            self._shared.changed.notify_all()
         self._retire(retired)
 
     def _take(self, found: dict[int, FolderState]) -> None:
@@ -136,11 +136,11 @@ class ServedModel:
         for number in found.keys() - self._versions.keys():
             self._versions[number] = ServedVersion(number)
         for number, version in sorted(self._versions.items()):
-            sighting = found.get(number)
-            version.folder = sighting.found if sighting else None
-            if sighting and version.needs_load(self._policy.clock()):
+            state = found.get(number)
+            version.folder = state.found if state else None
+            if state and version.needs_load(self._policy.clock()):
                 version.is_loading = version.is_known = True
-                self._workshop.loader.submit(self._load, version, sighting.watch)
+                self._shared.loader.submit(self._load, version, state.watch)
         self._forget()
 
     def _load(self, version: ServedVersion, watch: FolderWatch) -> None:
@@ -154,7 +154,7 @@ class ServedModel:
             except WireError as error:
                 loaded = error
             is_same = watch.holds(whole)
-        with self._workshop.changed:
+        with self._shared.changed:
             version.is_loading = False
             retired = []
             if isinstance(whole, CompleteFolder) and loaded is not None:
@@ -189,8 +189,8 @@ class ServedModel:
         return [handle]
 
     def _handle(self, version: ServedVersion, servable: Servable, identity: str) -> Handle:
-        acquired = Acquired(servable, self._name, version.number, identity)
-        return Handle(acquired, lambda handle: self._close(version, handle))
+        lease = VersionLease(servable, self._name, version.number, identity)
+        return Handle(lease, lambda handle: self._close(version, handle))
 
     def _retire_unwanted(self) -> list[Handle]:
         """Take the handles that are to be retired off the versions that are not wanted."""
@@ -217,15 +217,15 @@ class ServedModel:
             self._changed()
 
     def _close(self, version: ServedVersion, handle: Handle) -> None:
-        self._workshop.closer.submit(self._close_now, version, handle)
+        self._shared.closer.submit(self._close_now, version, handle)
 
     def _close_now(self, version: ServedVersion, handle: Handle) -> None:
         try:
-            handle.acquired.servable.close()
+            handle.lease.servable.close()
         except Exception:
             _LOGGER.exception("%s was not freed", self._shown(version))
         finally:
-            with self._workshop.changed:
+            with self._shared.changed:
                 version.closing -= 1
                 self._forget()
             _LOGGER.info("Unloaded servable version %s", self._shown(version))
@@ -240,9 +240,9 @@ class ServedModel:
             del self._versions[number]
 
     def _changed(self) -> None:
-        with self._workshop.changed:
-            self._workshop.changed.notify_all()
-        self._workshop.announce()
+        with self._shared.changed:
+            self._shared.changed.notify_all()
+        self._shared.announce()
 
     def _shown(self, version: ServedVersion) -> str:
         return f"{{name: {self._name} version: {version.number}}}"

@@ -1,4 +1,4 @@
-"""What is known about one version of a model: its folder, what is loaded, what went wrong."""
+"""The state of one version of a model: its folder, what is loaded, what went wrong."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class ServedVersion:
         return status
 
     def _serves(self, folder: CompleteFolder) -> bool:
-        return self.handle is not None and self.handle.acquired.identity == folder.identity
+        return self.handle is not None and self.handle.lease.identity == folder.identity
 
     def _state(self) -> int:
         state: int

@@ -1,4 +1,4 @@
-"""Whether a version's folder is whole: nothing of a copy that is under way may be loaded.
+"""Completeness of a version's folder: a copy that is under way is not loaded.
 
 A folder with a manifest is whole when every file is what the manifest says. Of one without, it is
 all that can be asked that it has a `saved_model.pb` and stands still for a while.

@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 
 from rhymes.coco.tfrecord import load_tfrecord
 from rhymes.common.errors import InputError
-from rhymes.serving.answering.interfaces import Runnable
+from rhymes.serving.handlers.interfaces import Runnable
 from rhymes.versions.model_folder import WARMUP_FILE
 from rhymes.wire.errors import WireError, invalid
 from rhymes.wire.messages import PredictionLog

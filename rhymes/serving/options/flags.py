@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rhymes.common.errors import InputError
-from rhymes.serving.answering.limits import Limits
+from rhymes.serving.handlers.limits import Limits
 
 _PORTS = range(65_536)
 

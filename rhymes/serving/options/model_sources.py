@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 
 from rhymes.common.errors import InputError
-from rhymes.serving.answering.interfaces import Runnable
-from rhymes.serving.answering.prediction import run_request
+from rhymes.serving.handlers.interfaces import Runnable
+from rhymes.serving.handlers.prediction import run_request
 from rhymes.serving.models.handles import Servable
 from rhymes.serving.models.manager import ModelManager
 from rhymes.serving.models.model_config import ModelConfig, text_to_model_configs

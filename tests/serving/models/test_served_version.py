@@ -5,7 +5,7 @@ from typing import Any
 import grpc
 import pytest
 
-from rhymes.serving.models.handles import Acquired, Handle
+from rhymes.serving.models.handles import Handle, VersionLease
 from rhymes.serving.models.served_version import Failure, ServedVersion
 from rhymes.serving.models.version_folder import CompleteFolder, FileStamp, IncompleteFolder
 from rhymes.wire.errors import WireError
@@ -16,7 +16,7 @@ NOW = 100.0
 STAMPS = (FileStamp("saved_model.pb", 1, 2, 3, 4),)
 OTHER_STAMPS = (FileStamp("saved_model.pb", 1, 2, 3, 5),)
 WHOLE = CompleteFolder("id", STAMPS)
-HANDLE = Handle(Acquired(FakeServable(""), "m", 1, "id"), lambda handle: None)
+HANDLE = Handle(VersionLease(FakeServable(""), "m", 1, "id"), lambda handle: None)
 ERROR = WireError(grpc.StatusCode.DATA_LOSS, "damaged")
 FAILURE = Failure(ERROR, STAMPS, 1, NOW + 60)
 

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from rhymes.common.errors import InputError
-from rhymes.serving.answering import rest, rest_server
-from rhymes.serving.answering.limits import Limits
-from rhymes.serving.answering.rest import RestApp
-from rhymes.serving.answering.rest_server import RestServer
-from rhymes.serving.answering.service import Service
+from rhymes.serving.handlers import rest, rest_server
+from rhymes.serving.handlers.limits import Limits
+from rhymes.serving.handlers.rest import RestApp
+from rhymes.serving.handlers.rest_server import RestServer
+from rhymes.serving.handlers.service import Service
 from rhymes.wire.errors import WireError
 from tests.serving.fake_models import Blocker, FakeManager, FakeServable, detector_signatures
 from tests.support.hostile_server import png_bomb

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from rhymes.serving.answering.rest_json import body_to_document, document_to_arrays, outputs_to_json
+from rhymes.serving.handlers.rest_json import body_to_document, document_to_arrays, outputs_to_json
 from rhymes.wire.errors import WireError
 from tests.serving.fake_models import make_signature
 

@@ -1,4 +1,4 @@
-"""What gRPC and REST have in common: one gate, one set of limits, one set of counters."""
+"""What gRPC and REST share: one admission gate, one set of limits, one set of metrics."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 import grpc
 
-from rhymes.serving.answering.admission import Gate
-from rhymes.serving.answering.interfaces import Models
-from rhymes.serving.answering.limits import Limits
-from rhymes.serving.answering.metrics import Metrics
-from rhymes.serving.answering.prediction import ModelRun, predict
+from rhymes.serving.handlers.admission import Gate
+from rhymes.serving.handlers.interfaces import Models
+from rhymes.serving.handlers.limits import Limits
+from rhymes.serving.handlers.metrics import Metrics
+from rhymes.serving.handlers.prediction import ModelRun, predict
 from rhymes.wire.errors import WireError
 
 _LOG = logging.getLogger("rhymes.serving")
@@ -52,7 +52,7 @@ class Service:
     def predict(
         self, request: Any, entrypoint: str, timeout: float | None, wanted: Callable[[], bool]
     ) -> tuple[Any, ModelRun]:
-        """Answer a PredictRequest once there is a place for it.
+        """Answer a PredictRequest once the gate lets it in.
 
         Args:
             request: PredictRequest.

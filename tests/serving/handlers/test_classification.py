@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 import pytest
 
-from rhymes.serving.answering.classification import classify, multi_inference, regress
+from rhymes.serving.handlers.classification import classify, multi_inference, regress
 from rhymes.wire import messages
 from rhymes.wire.errors import WireError
 from tests.serving.fake_models import (

@@ -12,7 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from rhymes.serving.answering.limits import Limits, check_images
+from rhymes.serving.handlers.limits import Limits, check_images
 from rhymes.wire.codec import dtype_to_name, tensor_to_array
 from rhymes.wire.dtypes import dtype_to_number
 from rhymes.wire.errors import invalid

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from rhymes.serving.answering.interfaces import Models
+from rhymes.serving.handlers.interfaces import Models
 from rhymes.wire.messages import MODEL_SERVICE, PREDICTION_SERVICE
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from rhymes.serving.answering.json_values import describe, is_base64, value_to_array
+from rhymes.serving.handlers.json_values import describe, is_base64, value_to_array
 from rhymes.wire.dtypes import DTYPES, STRING, dtype_to_name, dtype_to_number
 from rhymes.wire.errors import WireError, invalid
 

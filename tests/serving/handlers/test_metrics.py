@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-from rhymes.serving.answering.metrics import LATENCY_BUCKETS, Metrics
+from rhymes.serving.handlers.metrics import LATENCY_BUCKETS, Metrics
 
 LINE = re.compile(r"(# TYPE [a-z:_]+ (counter|histogram|gauge)|[a-zA-Z:_]+\{.*\} [0-9.e+]+)")
 

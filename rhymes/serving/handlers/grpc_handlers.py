@@ -9,9 +9,9 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
-from rhymes.serving.answering.classification import classify, multi_inference, regress
-from rhymes.serving.answering.prediction import metadata, status
-from rhymes.serving.answering.service import Service, foreseen
+from rhymes.serving.handlers.classification import classify, multi_inference, regress
+from rhymes.serving.handlers.prediction import metadata, status
+from rhymes.serving.handlers.service import Service, foreseen
 from rhymes.wire.errors import WireError, invalid
 from rhymes.wire.messages import (
     IDENTITY_KEY,

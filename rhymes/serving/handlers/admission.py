@@ -1,4 +1,4 @@
-"""How many requests run at once, and who waits.
+"""Admission control: how many requests run at once, and who waits.
 
 A request that waits costs its message and a sleeping thread; one that runs costs the model's
 memory and shares the cores with the others. So few run and the others wait, as long as their
@@ -21,15 +21,15 @@ class Gate:
     """Lets a number of requests run at once.
 
     Args:
-        places: how many.
+        limit: how many.
 
     Attributes:
         running: requests inside, for the metrics.
         waiting: requests before it, for the metrics.
     """
 
-    def __init__(self, places: int) -> None:
-        self._places = threading.BoundedSemaphore(places)
+    def __init__(self, limit: int) -> None:
+        self._semaphore = threading.BoundedSemaphore(limit)
         self._counting = threading.Lock()
         self.running = 0
         self.waiting = 0
@@ -38,11 +38,11 @@ class Gate:
     def entered(
         self, timeout: float | None = None, wanted: Callable[[], bool] = lambda: True
     ) -> Iterator[float | None]:
-        """Wait for a place and hold it; give the seconds that are left of `timeout`.
+        """Wait to be let in; give the seconds that are left of `timeout`.
 
         Args:
             timeout: seconds until nobody waits for the answer any more; None for never.
-            wanted: whether somebody still does; asked once the place is there.
+            wanted: whether somebody still does; asked once the request is let in.
 
         Raises:
             WireError: DEADLINE_EXCEEDED, or CANCELLED where the answer is not wanted any more.
@@ -51,7 +51,9 @@ class Gate:
         self._count(waiting=1)
         try:
             # An expired deadline may come as a negative number, which a semaphore refuses.
-            entered = self._places.acquire(timeout=None if timeout is None else max(timeout, 0.0))
+            entered = self._semaphore.acquire(
+                timeout=None if timeout is None else max(timeout, 0.0)
+            )
         finally:
             self._count(waiting=-1)
         if not entered:
@@ -66,7 +68,7 @@ class Gate:
             yield left
         finally:
             self._count(running=-1)
-            self._places.release()
+            self._semaphore.release()
 
     def _count(self, running: int = 0, waiting: int = 0) -> None:
         with self._counting:

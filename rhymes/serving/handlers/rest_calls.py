@@ -9,17 +9,17 @@ from typing import Any, NoReturn
 import orjson
 from google.protobuf import json_format
 
-from rhymes.serving.answering.classification import classify, regress
-from rhymes.serving.answering.inputs import filter_to_outputs
-from rhymes.serving.answering.interfaces import Models
-from rhymes.serving.answering.prediction import (
+from rhymes.serving.handlers.classification import classify, regress
+from rhymes.serving.handlers.inputs import filter_to_outputs
+from rhymes.serving.handlers.interfaces import Models
+from rhymes.serving.handlers.prediction import (
     DEFAULT_SIGNATURE,
     metadata,
     run_arrays,
     status,
 )
-from rhymes.serving.answering.rest_json import body_to_document, document_to_arrays, outputs_to_json
-from rhymes.serving.answering.service import Service
+from rhymes.serving.handlers.rest_json import body_to_document, document_to_arrays, outputs_to_json
+from rhymes.serving.handlers.service import Service
 from rhymes.wire.errors import invalid
 from rhymes.wire.messages import (
     SIGNATURE_FIELD,

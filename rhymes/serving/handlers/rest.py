@@ -22,13 +22,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from rhymes.serving.answering.rest_calls import (
+from rhymes.serving.handlers.rest_calls import (
     classify_or_regress,
     metadata_json,
     predict_json,
     status_json,
 )
-from rhymes.serving.answering.service import Service, foreseen
+from rhymes.serving.handlers.service import Service, foreseen
 from rhymes.wire.errors import WireError, invalid
 from rhymes.wire.messages import ModelSpec
 

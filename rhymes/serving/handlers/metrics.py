@@ -1,4 +1,4 @@
-"""What the server counts, in Prometheus' text format and under TensorFlow Serving's names.
+"""Metrics in Prometheus' text format, under TensorFlow Serving's names.
 
 Written here rather than taken from prometheus_client: that ends every counter's name in `_total`
 and adds `_created` series, so that a dashboard made for TensorFlow Serving would find nothing.
@@ -60,10 +60,10 @@ class Histogram:
         """Count one more that took so long."""
         micros = seconds * 1e6
         # A bucket's limit is the first value that is not in it any more (sampler.cc).
-        place = bisect.bisect_right(LATENCY_BUCKETS, micros)
+        index = bisect.bisect_right(LATENCY_BUCKETS, micros)
         with self._lock:
             buckets = self._values.setdefault(values, _Buckets())
-            buckets.counts[place] += 1
+            buckets.counts[index] += 1
             buckets.total += micros
 
     def lines(self) -> list[str]:

@@ -109,7 +109,7 @@ def _float_limit(dtype: np.dtype[Any], kind: str) -> float:
 
 
 def _check_level(value: Any, shape: tuple[int, ...], level: int) -> bool:
-    """Check a value's place in the nested lists; tell whether it is a list."""
+    """Check a value's depth in the nested lists; tell whether it is a list."""
     if not isinstance(value, list):
         if level != len(shape):
             raise invalid(

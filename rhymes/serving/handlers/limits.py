@@ -1,4 +1,4 @@
-"""What a request may cost: images are measured by their headers before the runtime decodes them.
+"""Limits of what a request may cost: images are measured by their headers, not decoded.
 
 TensorFlow's decoders take whatever memory a header promises, so that a few bytes can end a server.
 """

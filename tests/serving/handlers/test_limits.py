@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rhymes.serving.answering.limits import Limits, check_images
+from rhymes.serving.handlers.limits import Limits, check_images
 from rhymes.wire.errors import WireError
 from rhymes.wire.messages import Example
 from tests.support.hostile_server import png_bomb

@@ -1,4 +1,4 @@
-"""What requests are answered from, as the answering code sees it."""
+"""Protocols of a loaded model and of the models' manager, as the request handlers use them."""
 
 # ruff: noqa: D102 (the protocols' docstrings say what their members do)
 
@@ -29,7 +29,7 @@ class Runnable(Protocol):
     ) -> Mapping[str, NDArray[Any]]: ...
 
 
-class Held(Protocol):
+class Lease(Protocol):
     """A version of a model that stays loaded while it is held.
 
     `identity` is that of the version's bytes: others under the same number differ in it.
@@ -48,7 +48,7 @@ class Held(Protocol):
 class Models(Protocol):
     """The manager of models; it raises the WireErrors of names, versions and labels."""
 
-    def acquire(self, spec: Any) -> AbstractContextManager[Held]: ...
+    def acquire(self, spec: Any) -> AbstractContextManager[Lease]: ...
     def statuses(self, name: str, version: int | None) -> Sequence[Any]: ...
     def names(self) -> Sequence[str]: ...
     def available(self, name: str) -> Sequence[int]: ...

@@ -1,4 +1,4 @@
-"""Requests -> responses of Predict, GetModelMetadata and GetModelStatus, without gRPC.
+"""Predict, GetModelMetadata and GetModelStatus: requests -> responses, without gRPC.
 
 Checks come in TensorFlow Serving's order (predict_impl.cc, predict_util.cc): model spec, name,
 version or label, signature, inputs, outputs, and last what its session would say.
@@ -14,9 +14,9 @@ from typing import Any
 import grpc
 from numpy.typing import NDArray
 
-from rhymes.serving.answering.inputs import check_arrays, filter_to_outputs, request_to_arrays
-from rhymes.serving.answering.interfaces import Models, Runnable
-from rhymes.serving.answering.limits import Limits
+from rhymes.serving.handlers.inputs import check_arrays, filter_to_outputs, request_to_arrays
+from rhymes.serving.handlers.interfaces import Models, Runnable
+from rhymes.serving.handlers.limits import Limits
 from rhymes.wire.codec import array_to_tensor
 from rhymes.wire.errors import WireError, invalid
 from rhymes.wire.messages import (

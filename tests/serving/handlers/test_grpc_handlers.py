@@ -12,9 +12,9 @@ from typing import Any
 import grpc
 import pytest
 
-from rhymes.serving.answering.grpc_handlers import Handlers
-from rhymes.serving.answering.limits import Limits
-from rhymes.serving.answering.service import Service
+from rhymes.serving.handlers.grpc_handlers import Handlers
+from rhymes.serving.handlers.limits import Limits
+from rhymes.serving.handlers.service import Service
 from rhymes.wire import messages
 from rhymes.wire.codec import array_to_tensor
 from tests.serving.fake_models import Blocker, FakeManager, FakeServable, detector_signatures
@@ -214,7 +214,7 @@ def test_waiting_request_that_is_cancelled_never_runs() -> None:
     assert len(client.servable.asked) == 1
 
 
-def test_more_clients_than_places_all_get_their_answers() -> None:
+def test_more_clients_than_may_run_all_get_their_answers() -> None:
     with serving(lambda: threading.Event().wait(0.01) and None, workers=2) as client:
         futures = [client.stub("Predict").future(request(), timeout=SECONDS) for _ in range(64)]
         assert all(future.result(timeout=SECONDS).outputs for future in futures)

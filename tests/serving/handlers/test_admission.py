@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from rhymes.serving.answering.admission import Gate
+from rhymes.serving.handlers.admission import Gate
 from rhymes.wire.errors import WireError
 
 

@@ -1,4 +1,4 @@
-"""Classify, Regress and MultiInference: what TensorFlow Serving answers where the model detects.
+"""Classify, Regress and MultiInference: TensorFlow Serving's answers for a detector.
 
 A detector has neither the output names nor their number, so that the answer is an error, with the
 texts of classifier.cc, regressor.cc and multi_inference.cc (TensorFlow Serving's default does not
@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 import grpc
 
-from rhymes.serving.answering.interfaces import Models
-from rhymes.serving.answering.prediction import DEFAULT_SIGNATURE, check_spec
+from rhymes.serving.handlers.interfaces import Models
+from rhymes.serving.handlers.prediction import DEFAULT_SIGNATURE, check_spec
 from rhymes.wire.errors import WireError, invalid
 from rhymes.wire.messages import ModelSpec
 

@@ -6,8 +6,8 @@ import grpc
 import numpy as np
 import pytest
 
-from rhymes.serving.answering.limits import Limits
-from rhymes.serving.answering.prediction import metadata, predict, status
+from rhymes.serving.handlers.limits import Limits
+from rhymes.serving.handlers.prediction import metadata, predict, status
 from rhymes.wire import messages
 from rhymes.wire.codec import array_to_tensor, tensor_to_array
 from rhymes.wire.errors import WireError

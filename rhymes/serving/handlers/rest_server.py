@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rhymes.common.errors import InputError
-from rhymes.serving.answering.rest import RestApp
+from rhymes.serving.handlers.rest import RestApp
 
 _HEADER_SECONDS = 10.0
 _KEEP_ALIVE_SECONDS = 5

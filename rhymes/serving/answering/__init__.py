@@ -1,1 +1,0 @@
-"""The server's requests: gRPC and REST, their checks and limits, health and metrics."""

@@ -1,0 +1,1 @@
+"""Request handlers of the server: gRPC and REST, checks and limits, health and metrics."""
