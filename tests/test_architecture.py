@@ -96,23 +96,18 @@ def test_imports_go_one_way(path: Path) -> None:
         assert not heavy, "the page holds no model and takes no lock"
 
 
-IMPORTED_TEST_MODULES = {
-    "tests/app/test_compare.py": {"tests.app.test_data"},
-    "tests/app/test_model.py": {"tests.app.test_data"},
-    "tests/browser/test_views.py": {"tests.app.test_data"},
-    "tests/detections/test_label_errors.py": {"tests.detections.test_matching"},
-}
-"""What is still to move to tests/support/."""
-
-
-def test_test_modules_have_their_helpers_in_support() -> None:
-    found = {}
-    for path in sorted((ROOT / "tests").rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-        if tests := {each for each in modules if re.match(r"tests\.(.*\.)?test_", each)}:
-            found[path.relative_to(ROOT).as_posix()] = tests
-    assert found == IMPORTED_TEST_MODULES
+def test_tests_share_what_lies_in_support() -> None:
+    """A test module imports no other one: what two need is in tests/support or a conftest."""
+    borrowed = {
+        (path.relative_to(ROOT).as_posix(), module)
+        for path in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        and (module := node.module or "").startswith("tests.")
+        and not module.startswith("tests.support.")
+        and not module.endswith(".conftest")
+    }
+    assert not borrowed
 
 
 def test_the_sample_is_drawn_by_its_stage_alone() -> None:

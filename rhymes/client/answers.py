@@ -85,7 +85,7 @@ def _check_count(outputs: dict[str, NDArray[Any]]) -> None:
         return  # `outputs_to_detections` says what is missing
     count, max_detections = outputs[COUNT], outputs[SCORES].shape[1]
     if not ((count >= 0) & (count <= max_detections)).all():
-        raise ValueError(f"{COUNT} is {count.tolist()}, but there is room for {max_detections}")
+        raise ValueError(f"{COUNT} is {count.tolist()}, but there are {max_detections} scores")
 
 
 def _check_boxes(outputs: dict[str, NDArray[Any]]) -> None:

@@ -12,8 +12,8 @@ import streamlit as st
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
-from tests.app.wire import ColorServer
 from tests.support.canned_server import running
+from tests.support.color_server import ColorServer
 
 View = Callable[[str], AppTest]
 

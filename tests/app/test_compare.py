@@ -16,9 +16,18 @@ from rhymes.common.files import save_json
 from rhymes.detections.detections import Detections
 from rhymes.registry.provenance import provenance_to_message
 from tests.app.conftest import View, run_until
-from tests.app.test_data import BLUE, GREEN, HOSTILE, RED, check, save_evaluation, save_split, told
-from tests.app.wire import ColorServer
-from tests.registry.project import Project
+from tests.support.color_server import ColorServer
+from tests.support.page_data import (
+    BLUE,
+    GREEN,
+    HOSTILE,
+    RED,
+    check,
+    save_evaluation,
+    save_split,
+    told,
+)
+from tests.support.registry_project import Project
 
 
 @pytest.fixture

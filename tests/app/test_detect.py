@@ -10,9 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.app.conftest import View, run_until
-from tests.app.wire import ColorServer
 from tests.support.canned_server import abort, running
 from tests.support.coco_factory import CocoFactory
+from tests.support.color_server import ColorServer
 from tests.support.fake_client import encode_image
 
 RED, GREEN, BLUE = (1, (10, 10, 20, 20)), (2, (50, 10, 20, 20)), (3, (90, 50, 20, 20))

@@ -14,9 +14,9 @@ from streamlit.testing.v1 import AppTest
 from rhymes.common.files import save_json
 from rhymes.metrics import catalogue
 from tests.app.conftest import View
-from tests.app.test_data import HOSTILE, RED, check, choose, save_evaluation, save_split, told
-from tests.app.wire import ColorServer
 from tests.support.coco_factory import draw_jpeg
+from tests.support.color_server import ColorServer
+from tests.support.page_data import HOSTILE, RED, check, choose, save_evaluation, save_split, told
 
 CLASSES = (HOSTILE, "NA", "a.b[c]")
 

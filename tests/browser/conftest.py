@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.serving_twice import RestartableServer
+from tests.support.restartable_server import RestartableServer
 from tools.browser import Watched, find_browser, open_browser, open_page, wait_until_still
 from tools.processes import PageProcess, running_page
 

@@ -16,8 +16,8 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import HOSTILE, Open
-from tests.browser.serving_twice import RestartableServer
 from tests.support.fake_client import encode_image
+from tests.support.restartable_server import RestartableServer
 from tools.browser import wait_until_still
 
 pytestmark = pytest.mark.tf

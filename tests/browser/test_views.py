@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import expect
 
 from rhymes.common.files import save_json
-from tests.app.test_data import REPORT, save_split
 from tests.browser.conftest import HOSTILE, Open
+from tests.support.page_data import REPORT, save_split
 from tools.browser import wait_until_still
 
 pytestmark = pytest.mark.tf

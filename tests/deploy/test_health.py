@@ -15,7 +15,7 @@ import pytest
 
 from rhymes.serving.options.flags import ServerOptions
 from rhymes.serving.server import ModelServer
-from tests.serving.fake_models import FakeManager, FakeServable, detector_signatures
+from tests.support.fake_models import FakeManager, FakeServable, detector_signatures
 
 STATE = '{"model_version_status": [{"version": "1", "state": "%s"}]}'
 # As TensorFlow Serving lays it out.

@@ -17,7 +17,7 @@ from rhymes.detections.label_errors import (
     find_label_errors,
     label_errors_to_csv,
 )
-from tests.detections.test_matching import FAR, NEAR_A, A, detections
+from tests.support.box_detections import FAR, NEAR_A, A, make_detections
 
 HALF_A = (22, 10, 20, 20)  # IoU 0.25 with A
 NAMES = {1: "apple", 2: "=pear()"}
@@ -38,7 +38,7 @@ def judged(ground_truth: list[tuple[int, Any]], *found: Any, image_id: int = 1) 
     image = CocoImage(
         id=image_id, file_name="0a.jpg", width=100, height=100, source=f"images/{image_id}.jpg"
     )
-    return PredictedImage(image, annotations, detections(*found))
+    return PredictedImage(image, annotations, make_detections(*found))
 
 
 def kinds(*images: PredictedImage) -> list[tuple[Problem, int | None]]:

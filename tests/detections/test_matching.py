@@ -16,21 +16,7 @@ from rhymes.detections.detections import (
 )
 from rhymes.detections.matching import Matching, box_ious, match_detections
 from rhymes.metrics.confusion import image_scores
-
-Object = tuple[int, tuple[float, float, float, float], float]
-SIZE = 100
-
-
-def detections(*objects: Object) -> Detections:
-    """Objects: class, (x, y, width, height), score; the best first."""
-    boxes = [[x, y, x + w, y + h] for _, (x, y, w, h), _ in objects]
-    return Detections(
-        SIZE,
-        SIZE,
-        np.array(boxes, np.float32).reshape(-1, 4),
-        np.array([score for *_, score in objects], np.float32),
-        np.array([class_id for class_id, *_ in objects], np.int32),
-    )
+from tests.support.box_detections import FAR, NEAR_A, SIZE, A, Object, make_detections
 
 
 def pairs(matching: Matching) -> tuple[Any, ...]:
@@ -40,9 +26,6 @@ def pairs(matching: Matching) -> tuple[Any, ...]:
         list(matching.left_only),
         list(matching.right_only),
     )
-
-
-A, NEAR_A, FAR = (10, 10, 20, 20), (12, 10, 20, 20), (60, 60, 20, 20)
 
 
 @pytest.mark.parametrize(
@@ -75,17 +58,17 @@ A, NEAR_A, FAR = (10, 10, 20, 20), (12, 10, 20, 20), (60, 60, 20, 20)
     ],
 )
 def test_pairs(left: list[Object], right: list[Object], expected: Any) -> None:
-    assert pairs(match_detections(detections(*left), detections(*right))) == expected
+    assert pairs(match_detections(make_detections(*left), make_detections(*right))) == expected
 
 
 def test_iou_is_that_of_the_boxes() -> None:
-    (pair,) = match_detections(detections((1, A, 1)), detections((1, NEAR_A, 1))).same
+    (pair,) = match_detections(make_detections((1, A, 1)), make_detections((1, NEAR_A, 1))).same
     assert pair.iou == pytest.approx(18 / 22)
-    assert box_ious(detections(), detections((1, A, 1))).shape == (0, 1)
+    assert box_ious(make_detections(), make_detections((1, A, 1))).shape == (0, 1)
 
 
 def test_a_pair_needs_its_least_iou() -> None:
-    sides = detections((1, A, 1)), detections((1, NEAR_A, 1))
+    sides = make_detections((1, A, 1)), make_detections((1, NEAR_A, 1))
     assert match_detections(*sides, iou=0.81).differences == 0
     assert match_detections(*sides, iou=0.82).differences == 2
 
@@ -95,7 +78,7 @@ def test_sides_are_of_one_image() -> None:
         5, 5, np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32)
     )
     with pytest.raises(ValueError, match="100 x 100 and 5 x 5"):
-        match_detections(detections(), other)
+        match_detections(make_detections(), other)
 
 
 boxes = st.tuples(*[st.integers(0, 60)] * 2, *[st.integers(5, 40)] * 2)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rhymes.registry.publishing import publish
-from tests.registry.project import GIT_SETTINGS, Project, start_project
+from tests.support.registry_project import GIT_SETTINGS, Project, start_project
 from tests.support.version_folders import save_version
 
 

@@ -19,7 +19,7 @@ from rhymes.registry import fetching
 from rhymes.registry.fetching import Outcome
 from rhymes.versions.dvc import folder_to_md5, object_path, text_to_lock
 from tests.conftest import ROOT
-from tests.registry.project import Project, tree
+from tests.support.registry_project import Project, tree
 
 
 def fetch(project: Project, base: Path, *numbers: int, is_only: bool = False) -> Outcome:

@@ -11,8 +11,8 @@ import pytest
 from rhymes.client.client import DetectorClient
 from rhymes.serving.server import ModelServer, ServerOptions
 from rhymes.versions.model_folder import load_identity, save_manifest
-from tests.registry.project import Project, start_project
 from tests.support.red_detector import save_red_detector
+from tests.support.registry_project import Project, start_project
 
 pytestmark = pytest.mark.tf
 

@@ -18,7 +18,7 @@ from rhymes.registry.publishing import Outcome
 from rhymes.versions.dvc import text_to_lock
 from rhymes.versions.model_folder import load_identity
 from rhymes.versions.published import load_published
-from tests.registry.project import IDENTITY, Project, tree
+from tests.support.registry_project import IDENTITY, Project, tree
 
 PUBLISHED = Path("reports/published")
 

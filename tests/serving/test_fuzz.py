@@ -26,7 +26,7 @@ from rhymes.wire.messages import (
     GetModelStatusRequest,
     PredictRequest,
 )
-from tests.serving.fuzzing import (
+from tests.support.fuzzing import (
     OBJECTS,
     decoded,
     encode,

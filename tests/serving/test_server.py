@@ -19,8 +19,8 @@ from rhymes.common.errors import InputError
 from rhymes.serving.server import ModelServer, ServerOptions
 from rhymes.wire import messages
 from rhymes.wire.codec import array_to_tensor
-from tests.serving.fake_models import Blocker, FakeManager, FakeServable, detector_signatures
 from tests.support.certificates import save_certificates
+from tests.support.fake_models import Blocker, FakeManager, FakeServable, detector_signatures
 
 SECONDS = 20.0
 SERVING = health_pb2.HealthCheckResponse.SERVING

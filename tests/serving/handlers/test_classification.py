@@ -9,7 +9,7 @@ import pytest
 from rhymes.serving.handlers.classification import classify, multi_inference, regress
 from rhymes.wire import messages
 from rhymes.wire.errors import WireError
-from tests.serving.fake_models import (
+from tests.support.fake_models import (
     FakeManager,
     FakeServable,
     detector_signatures,

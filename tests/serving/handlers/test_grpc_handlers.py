@@ -17,7 +17,7 @@ from rhymes.serving.handlers.limits import Limits
 from rhymes.serving.handlers.service import Service
 from rhymes.wire import messages
 from rhymes.wire.codec import array_to_tensor
-from tests.serving.fake_models import Blocker, FakeManager, FakeServable, detector_signatures
+from tests.support.fake_models import Blocker, FakeManager, FakeServable, detector_signatures
 
 Code = grpc.StatusCode
 SECONDS = 20.0

@@ -11,7 +11,7 @@ from rhymes.serving.handlers.prediction import metadata, predict, status
 from rhymes.wire import messages
 from rhymes.wire.codec import array_to_tensor, tensor_to_array
 from rhymes.wire.errors import WireError
-from tests.serving.fake_models import (
+from tests.support.fake_models import (
     FakeManager,
     FakeServable,
     detector_signatures,

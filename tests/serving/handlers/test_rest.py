@@ -22,7 +22,7 @@ from rhymes.serving.handlers.rest import RestApp
 from rhymes.serving.handlers.rest_server import RestServer
 from rhymes.serving.handlers.service import Service
 from rhymes.wire.errors import WireError
-from tests.serving.fake_models import Blocker, FakeManager, FakeServable, detector_signatures
+from tests.support.fake_models import Blocker, FakeManager, FakeServable, detector_signatures
 from tests.support.hostile_server import png_bomb
 
 SECONDS = 20.0

@@ -11,7 +11,7 @@ import pytest
 
 from rhymes.serving.handlers.rest_json import body_to_document, document_to_arrays, outputs_to_json
 from rhymes.wire.errors import WireError
-from tests.serving.fake_models import make_signature
+from tests.support.fake_models import make_signature
 
 IMAGE = bytes(range(256))
 B64 = {"b64": base64.b64encode(IMAGE).decode()}
