@@ -1,4 +1,4 @@
-"""What an architecture of detectors is, and which one a training takes.
+"""The interface of an architecture of detectors, and which one a training takes.
 
 The architectures themselves are the files of `rhymes/detector/architectures/`.
 """

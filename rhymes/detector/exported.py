@@ -22,36 +22,6 @@ from rhymes.versions.model_folder import name_to_version
 from rhymes.versions.model_info import SIGNATURE, ModelInfo, text_to_model_info
 
 
-class EagerDetector:
-    """The network of a checkpoint, by the names of the signatures that it is exported with.
-
-    Attributes:
-        score_threshold: detections of a lower score are dropped.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        """Load what `rhymes.detector.checkpoint.save_trained` wrote.
-
-        Raises:
-            InputError: a file is missing, or the weights are another network's.
-        """
-        experiment, network, _ = load_trained(folder)
-        self.score_threshold = experiment.score_threshold
-        inference = network_to_inference(experiment, network)
-        self._signatures = {
-            "serving_default": inference.detect_encoded,
-            "image_tensor": inference.detect_images,
-            "tf_example": inference.detect_examples,
-        }
-
-    def call(
-        self, inputs: Sequence[bytes] | NDArray[Any], signature: str = "serving_default"
-    ) -> dict[str, NDArray[np.float32]]:
-        """Run the network on images, as `rhymes.detector.exported.ExportedDetector.call` does."""
-        outputs = self._signatures[signature](tf.constant(inputs))
-        return {name: output.numpy() for name, output in outputs.items()}
-
-
 class ExportedDetector:
     """A SavedModel with the signatures `serving_default` and `model_info`.
 
@@ -97,6 +67,36 @@ class ExportedDetector:
         """
         run = _signature(self._model, signature, self.folder)
         outputs = run(inputs=tf.constant(inputs))
+        return {name: output.numpy() for name, output in outputs.items()}
+
+
+class EagerDetector:
+    """The network of a checkpoint, by the names of the signatures that it is exported with.
+
+    Attributes:
+        score_threshold: detections of a lower score are dropped.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Load what `rhymes.detector.checkpoint.save_trained` wrote.
+
+        Raises:
+            InputError: a file is missing, or the weights are another network's.
+        """
+        experiment, network, _ = load_trained(folder)
+        self.score_threshold = experiment.score_threshold
+        inference = network_to_inference(experiment, network)
+        self._signatures = {
+            "serving_default": inference.detect_encoded,
+            "image_tensor": inference.detect_images,
+            "tf_example": inference.detect_examples,
+        }
+
+    def call(
+        self, inputs: Sequence[bytes] | NDArray[Any], signature: str = "serving_default"
+    ) -> dict[str, NDArray[np.float32]]:
+        """Run the network on images, as `rhymes.detector.exported.ExportedDetector.call` does."""
+        outputs = self._signatures[signature](tf.constant(inputs))
         return {name: output.numpy() for name, output in outputs.items()}
 
 

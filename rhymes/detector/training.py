@@ -63,7 +63,7 @@ class Training:
         Args:
             experiment: what to train, and how.
             dataset: of `rhymes.detector.inputs`.
-            strategy: from `rhymes.detector.training`.
+            strategy: of `build_strategy`.
             initialize: loads pretrained weights.
         """
         config = experiment.config
@@ -176,14 +176,14 @@ class Training:
         self._reports.append((self._step, figures))
         report(self._step, figures)
 
-    def _keep_best(self, found: Validation | None, report: Report) -> None:
-        if found is None:  # nothing to validate on: the last weights are the best known
-            found = Validation(self._step, {}, metric_key("AP", "bbox"))
-        figures = {f"val/{k}": v for k, v in found.metrics.items() if isinstance(v, float)}
+    def _keep_best(self, validation: Validation | None, report: Report) -> None:
+        if validation is None:  # nothing to validate on: the last weights are the best known
+            validation = Validation(self._step, {}, metric_key("AP", "bbox"))
+        figures = {f"val/{k}": v for k, v in validation.metrics.items() if isinstance(v, float)}
         self._report(report, figures)
         # At equal scores the later weights: they have seen more.
-        if self.best is None or found.score >= self.best.score:
-            self.best = found
+        if self.best is None or validation.score >= self.best.score:
+            self.best = validation
             self._best_weights = _values(self.network.variables)
 
     def _restore_best(self) -> Validation:

@@ -83,6 +83,10 @@ LOSSLESS = Kind(
 )
 KINDS = (CLIENT, SAVED_MODEL, EAGER, LOSSLESS)
 
+Parities = Mapping[Kind, Mapping[str, Parity]]
+
+_COLUMNS = (BOXES, SCORES, CLASSES, MASKS)
+
 
 @dataclass(frozen=True)
 class TestImage:
@@ -217,11 +221,6 @@ def _bytes_to_inputs(data: bytes) -> NDArray[Any]:
     inputs = np.empty(1, object)
     inputs[0] = data
     return inputs
-
-
-Parities = Mapping[Kind, Mapping[str, Parity]]
-
-_COLUMNS = (BOXES, SCORES, CLASSES, MASKS)
 
 
 def parities_to_metrics(

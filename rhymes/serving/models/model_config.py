@@ -1,4 +1,4 @@
-"""Which models are served, from where, which versions of them and under which labels.
+"""The models to serve: from where, which versions of them and under which labels.
 
 Format: TensorFlow Serving's ModelServerConfig (model_server_config.proto), as a message or as its
 text; error texts as in its server_core.cc and model_service_impl.cc.
