@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import re
 from dataclasses import replace
 from pathlib import Path
 

@@ -33,8 +33,8 @@ from rhymes.client.client import DetectorClient
 from rhymes.coco.files import load_coco
 from rhymes.common.errors import InputError
 from rhymes.common.markdown import rows_to_table
-from rhymes.metrics.catalogue import metrics
 from rhymes.detector import architectures
+from rhymes.metrics.catalogue import metrics
 from rhymes.versions.model_folder import load_identity
 from tools.clones import ROOT, SURROUNDINGS, Clone, set_params
 from tools.processes import LOOPBACK, Child, ChildError, free_ports, is_serving, server_command
