@@ -25,17 +25,17 @@ help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: repro  ## Everything: train on the sample if need be, then start the model server and the page
-	@python -m tools.demo
+	@python -m rhymes demo
 
 repro: .venv/runtime  ## The main job: export -> COCO -> TFRecord -> trained, exported, evaluated detector
 	@dvc repro
 	@echo "Done. How good it is: reports/evaluate/report.md; the model: models/detector; curves: dvc plots show"
 
 serve: .venv/runtime  ## Serve the exported model on this machine by gRPC, as TensorFlow Serving does
-	@python -m rhymes.serving --model_name detector --model_base_path models/detector
+	@python -m rhymes serve --model_name detector --model_base_path models/detector
 
 app: .venv/runtime  ## The page alone, for the model server at $$SERVING_ADDRESS (localhost:8500)
-	@python -m tools.demo --only-page
+	@python -m rhymes page
 
 test: .venv/develop  ## Run all tests (under half an hour on 2 cores)
 	@python -m tools.browser
@@ -69,10 +69,10 @@ screenshots: .venv/develop  ## Take the README's images of the page (docs/screen
 	@python -m tools.screenshots
 
 doctor:  ## Check in seconds what a newcomer trips over, and say what cures it
-	@$$(command -v $(BIN)/python || command -v python3 || echo $(PYTHON)) tools/doctor.py $(PYTHON)
+	@$$(command -v $(BIN)/python || command -v python3 || echo $(PYTHON)) rhymes/project/doctor.py $(PYTHON)
 
 why: .venv/runtime  ## Say why a stage ran again or would: make why train (SINCE=v1; no stage: all)
-	@python -m tools.why $(STAGE) $(if $(SINCE),--since $(SINCE))
+	@python -m rhymes why $(STAGE) $(if $(SINCE),--since $(SINCE))
 
 # In `make why train` the second word is a stage and no target: nothing is to be done for it.
 ifeq ($(firstword $(MAKECMDGOALS)),why)

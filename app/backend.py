@@ -19,9 +19,9 @@ from rhymes.client.errors import (
     ServingError,
     VersionNotLoaded,
 )
+from rhymes.common.addresses import server_address
 from rhymes.detections.detections import Detections
 
-DEFAULT_ADDRESS = "localhost:8500"
 MODEL = "detector"
 
 NOT_READY = (ServerUnreachable, ModelNotFound, VersionNotLoaded)
@@ -52,11 +52,6 @@ class ImageAnswer:
     server_seconds: float | None
 
 
-def address() -> str:
-    """Where the model server's gRPC is: `SERVING_ADDRESS`, else this machine's port 8500."""
-    return os.environ.get("SERVING_ADDRESS") or DEFAULT_ADDRESS
-
-
 def model_name() -> str:
     """By which the server knows the model: `SERVING_MODEL`, else `detector`."""
     return os.environ.get("SERVING_MODEL") or MODEL
@@ -64,7 +59,7 @@ def model_name() -> str:
 
 def client() -> DetectorClient:
     """The connection for images; all sessions share it."""
-    return _connect(address(), model_name(), _TIMEOUT)
+    return _connect(server_address(), model_name(), _TIMEOUT)
 
 
 def versions() -> list[VersionStatus]:
@@ -73,7 +68,7 @@ def versions() -> list[VersionStatus]:
     Raises:
         ServingError: there is no server, or it has no such model.
     """
-    return _versions(address(), model_name())
+    return _versions(server_address(), model_name())
 
 
 def available_versions() -> list[int]:
@@ -121,7 +116,7 @@ def detect(image: CheckedImage, version: int) -> ImageAnswer:
     """
     for _ in range(_ROUNDS):
         identity = describe(version).identity
-        key = (address(), model_name(), version, identity, image.digest)
+        key = (server_address(), model_name(), version, identity, image.digest)
         found: ImageAnswer = _detect(key, image)
         if found.identity in (None, identity) or identity is None:
             return found

@@ -1,4 +1,4 @@
-"""What was found -> files to take away: those that `python -m rhymes.predictions.predict` writes.
+"""What was found -> files to take away: those that `rhymes predict` writes.
 
 One code writes both, so that a page's zip is an export that the pipeline reads, too.
 """

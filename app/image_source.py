@@ -113,7 +113,7 @@ def _take_files(files: Sequence[Any], images: list[CheckedImage]) -> list[str]:
         problems.append(
             f"{left_out} of {len(files)} files were left out: the page holds {MAX_IMAGES} "
             f"images and {MAX_BYTES // 1_000_000} MB at a time. Remove some first, or use "
-            "python -m rhymes.predictions.predict FOLDER, which takes any number."
+            "rhymes predict FOLDER, which takes any number."
         )
     progress.empty()
     return problems

@@ -15,6 +15,7 @@ from app import backend
 from app.plain_text import plain
 from app.repository import MissingFile
 from rhymes.client.errors import ServerUnreachable, ServingError
+from rhymes.common.addresses import server_address
 from rhymes.common.errors import InputError
 
 _WATCH_SECONDS = 2.0
@@ -49,7 +50,7 @@ def _show_missing(missing: MissingFile) -> None:
 
 def _show_waiting(error: ServingError) -> None:
     if isinstance(error, ServerUnreachable):
-        where = plain(backend.address())
+        where = plain(server_address())
         st.error(
             f"No model server answers at **{where}**. This starts one:", icon=":material/error:"
         )

@@ -23,8 +23,8 @@ from playwright.sync_api import Page
 
 from bench.server_process import running_server
 from bench.workspace import ROOT
+from rhymes.project.processes import running_page
 from tools.browser import open_browser, open_page, wait_until_still
-from tools.processes import running_page
 
 DROP_GOAL, MEMORY_GOAL = 400.0, 1.2  # ms, ratio
 _MODELS, _IMAGES = ROOT / "models/detector", ROOT / "data/images"

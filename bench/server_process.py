@@ -1,4 +1,4 @@
-"""The real server as a process of its own, `python -m rhymes.serving`, and what it costs."""
+"""The real server as a process of its own, `rhymes serve`, and what it costs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from tools.processes import LOOPBACK, Child, free_ports, is_serving, server_command
+from rhymes.common.addresses import LOOPBACK, free_ports
+from rhymes.project.processes import Child, is_serving, server_command
 
 MODEL = "detector"
 _START, _STOP = 180.0, 60.0  # seconds

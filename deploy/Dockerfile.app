@@ -17,7 +17,7 @@ COPY app app
 RUN chmod -R a+rX /rhymes
 
 # /tmp is the only place that need be writable. Threads share two arenas, so that the memory of
-# large images goes back to the system (tools/processes.py).
+# large images goes back to the system (rhymes/project/processes.py).
 ENV HOME=/tmp \
     MALLOC_ARENA_MAX=2 \
     MALLOC_TRIM_THRESHOLD_=131072 \

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
+from rhymes import client
+from rhymes.cli import COMMANDS
 from rhymes.common.params import load_params, load_section
 from rhymes.metrics import catalogue
-from tools.deps import DVC_FILE, PACKAGES, ROOT, current_text, direct_imports
+from tools.deps import (
+    DVC_FILE,
+    PACKAGES,
+    ROOT,
+    current_text,
+    direct_imports,
+    imported_packages,
+)
 
 ORDER = (
+    "__main__",
+    "cli",
+    "project",
     "detector",
     ("predictions", "registry"),
     "metrics",
-    ("data_diff", "client", "serving"),
+    ("data_diff", "client", "serving", "page"),
     "versions",
     "detections",
     "coco",
@@ -28,7 +41,7 @@ ORDER = (
     "common",
 )
 """The library from the top down: each package imports what stands below it, none beside it."""
-PAGE = ("predictions", "metrics", "registry", "client", *ORDER[4:])
+PAGE = ("predictions", "metrics", "registry", "client", *ORDER[7:])
 """What the page may import of the library."""
 
 
@@ -43,37 +56,31 @@ def order_to_allowed() -> dict[str, set[str]]:
     }
     allowed["rhymes.sample"] = {"rhymes.common"}
     allowed["app"] = {f"rhymes.{name}" for name in PAGE}
-    allowed["stages"] = library | {"rhymes.sample"}
+    library -= {"rhymes.__main__", "rhymes.cli"}
+    allowed["stages"] = library - {"rhymes.project"} | {"rhymes.sample"}
     allowed["tools"] = library | {"app"}
     allowed["bench"] = library | {"app", "stages", "tools"}
     return allowed
 
 
 ALLOWED = order_to_allowed()
+OFFERED = {client.__name__: set(client.__all__)}
+"""Package -> names that its __init__ gives."""
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 MODULES = sorted(
     path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")
 )
 
 
-def imported_packages(path: Path) -> set[str]:
-    """Top-level packages that a file imports."""
-    found = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.split(".")[0])
-    return found
-
-
 def package_of(path: Path) -> str:
-    """`rhymes.<package>`, or the folder at the top."""
-    return ".".join(path.parts[:2]) if path.parts[0] == "rhymes" else path.parts[0]
+    """`rhymes.<package>`, also for a module that lies beside them, or the folder at the top."""
+    return ".".join(path.with_suffix("").parts[:2]) if path.parts[0] == "rhymes" else path.parts[0]
 
 
 def test_the_order_names_every_package() -> None:
     library = {f"rhymes.{each.parent.name}" for each in (ROOT / "rhymes").glob("*/__init__.py")}
+    library |= {f"rhymes.{each.stem}" for each in (ROOT / "rhymes").glob("[!_]*.py")}
+    library |= {"rhymes.__main__"}
     assert library == {name for name in ALLOWED if name.startswith("rhymes.")}
 
 
@@ -107,6 +114,18 @@ def test_tests_share_what_lies_in_support() -> None:
         and not module.endswith(".conftest")
     }
     assert not borrowed
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_lie_where_the_help_says(name: str) -> None:
+    module = importlib.import_module(COMMANDS[name].module)
+    assert list(inspect.signature(module.main).parameters) == ["arguments"]
+
+
+def test_modules_import_each_other_by_their_full_names() -> None:
+    """What a package's __init__ gives to users of the library is no dependency that DVC is told."""
+    for path in MODULES:
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module in OFFERED:
+                assert not OFFERED[node.module] & {alias.name for alias in node.names}, path
 
 
 def test_the_sample_is_drawn_by_its_stage_alone() -> None:

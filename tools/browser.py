@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tools.machine_checks import BROWSERS
+from rhymes.project.machine_checks import BROWSERS
 
 _INSTALL_SECONDS = 900
 _LOCAL = {"127.0.0.1", "localhost", ""}

@@ -31,13 +31,14 @@ from tqdm import tqdm
 
 from rhymes.client.client import DetectorClient
 from rhymes.coco.files import load_coco
+from rhymes.common.addresses import LOOPBACK, free_ports
 from rhymes.common.errors import InputError
 from rhymes.common.markdown import rows_to_table
 from rhymes.detector import architectures
 from rhymes.metrics.catalogue import metrics
+from rhymes.project.processes import Child, ChildError, is_serving, server_command
 from rhymes.versions.model_folder import load_identity
 from tools.clones import ROOT, SURROUNDINGS, Clone, set_params
-from tools.processes import LOOPBACK, Child, ChildError, free_ports, is_serving, server_command
 from tools.reproduce import texts_to_changes
 
 MODELS = architectures.list_names()

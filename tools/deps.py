@@ -41,6 +41,17 @@ def module_path(name: str) -> Path | None:
     return path.relative_to(ROOT) if path.is_file() else None
 
 
+def imported_packages(path: Path) -> set[str]:
+    """Top-level packages that a file imports, wherever in it the import stands."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
 @cache
 def direct_imports(path: Path) -> frozenset[Path]:
     """Files of ours that a file imports, wherever in it the import stands."""

@@ -20,18 +20,17 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 from ruamel.yaml import YAML
 
+from rhymes.common.addresses import LOOPBACK, free_ports
 from rhymes.common.files import save_bytes
-from tools.browser import open_browser, open_page, wait_until_still
-from tools.processes import (
-    LOOPBACK,
+from rhymes.project.processes import (
     ROOT,
     Child,
-    free_ports,
     is_serving,
     running_page,
     save_models_config,
     server_command,
 )
+from tools.browser import open_browser, open_page, wait_until_still
 
 OUT = ROOT / "docs/screenshots"
 _MODELS, _IMAGE = ROOT / "models/detector", ROOT / "data/sample/images/tray_0009.jpg"

@@ -46,8 +46,8 @@ def _choose_models() -> tuple[ModelDescription, ModelDescription]:
         second = choose_version(f"{_KEY} right", "The other")
     if len(available) == 1:
         st.info(
-            "One version answers. `python -m rhymes.registry.fetch served` puts the newest two "
-            "that are published into a folder, `python -m tools.demo --models served` serves both "
+            "One version answers. `rhymes fetch served` puts the newest two "
+            "that are published into a folder, `rhymes demo --models served` serves both "
             "(docs/serving.md).",
             icon=":material/info:",
         )

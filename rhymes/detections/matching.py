@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import supervision as sv
 from numpy.typing import NDArray
+from pycocotools import mask as coco_masks
 
 from rhymes.detections.detections import Detections
 
@@ -69,8 +69,17 @@ def box_ious(left: Detections, right: Detections) -> NDArray[np.float64]:
 def _ious(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
     if not len(left) or not len(right):
         return np.zeros((len(left), len(right)))
-    ious = sv.box_iou_batch(left.astype(np.float64), right.astype(np.float64))
-    return np.asarray(ious, np.float64)
+    no_crowds = np.zeros(len(right), np.uint8)
+    ious = coco_masks.iou(_to_bboxes(left), _to_bboxes(right), no_crowds)
+    # What differs by the last digits of its float64 alone is equal.
+    rounded: NDArray[np.float64] = np.asarray(ious, np.float32).astype(np.float64)
+    return rounded
+
+
+def _to_bboxes(corners: NDArray[Any]) -> NDArray[np.float64]:
+    """xmin, ymin, xmax, ymax -> COCO's x, y, width, height: float64 [n, 4]."""
+    wide = corners.astype(np.float64)
+    return np.concatenate([wide[:, :2], wide[:, 2:] - wide[:, :2]], axis=1)
 
 
 def match_detections(left: Detections, right: Detections, *, iou: float = IOU) -> Matching:

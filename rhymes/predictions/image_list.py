@@ -97,7 +97,7 @@ def paths_to_images(
     """
     if image_url_prefix is not None and not _URL.fullmatch(image_url_prefix):
         raise InputError(
-            f"--image_url_prefix {image_url_prefix!r}: expected an http(s) URL up to the / or = "
+            f"--image-url-prefix {image_url_prefix!r}: expected an http(s) URL up to the / or = "
             "before the file names, such as https://cdn.example.org/images/"
         )
     listed = ImageList()

@@ -1,6 +1,6 @@
 """Predict on images with a model server, and write what annotators and the pipeline read.
 
-python -m rhymes.predictions.predict FILES... --out DIR      (`make serve` starts a server)
+    rhymes predict FILES... --out DIR      (`rhymes serve` starts a server)
 
 DIR/annotations.csv is an export in the platform's own dialect, a pre-annotation: with
 `raw.export: DIR` in params.yaml it is the pipeline's input.
@@ -10,21 +10,26 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rhymes.client.client import DetectorClient
 from rhymes.client.errors import ServingError
+from rhymes.common.addresses import ADDRESS_VARIABLE, server_address
+from rhymes.common.arguments import add_former_flags, positive
 from rhymes.common.errors import InputError
 from rhymes.export.dialects import DIALECTS
 from rhymes.predictions.image_list import ImageList, path_to_text, paths_to_images
 from rhymes.predictions.prediction_files import FAILURES, check_out
 from rhymes.predictions.prediction_run import RunOptions, RunResult, predict_images
 
-ADDRESS_VARIABLE = "SERVING_ADDRESS"
 _LISTED = 20
+_FORMER = {
+    "--label_map": "--label-map",
+    "--image_url_prefix": "--image-url-prefix",
+    "--no-pictures": "--no-images",
+}
 
 _DESCRIPTION = """\
 Find objects in images with a model server, and write a folder of predictions.
@@ -47,8 +52,8 @@ arguments; 130 Ctrl-C.
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; wrong arguments end the program with code 2."""
     parser = argparse.ArgumentParser(
-        "python -m rhymes.predictions.predict",
-        usage="python -m rhymes.predictions.predict FILES... --out DIR [options]",
+        "rhymes predict",
+        usage="rhymes predict FILES... --out DIR [options]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -65,23 +70,22 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     _add_server_arguments(parser)
     _add_output_arguments(parser)
+    add_former_flags(parser, _FORMER)
     return parser.parse_args(arguments)
 
 
 def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
     server = parser.add_argument_group("the server")
     server.add_argument(
-        "--server", metavar="ADDRESS", default=os.environ.get(ADDRESS_VARIABLE, "localhost:8500"),
+        "--server", metavar="ADDRESS", default=server_address(),
         help=f"host:port of its gRPC (${ADDRESS_VARIABLE}; now %(default)s)",
     )  # fmt: skip
     server.add_argument("--model", default="detector", help="name (%(default)s)")
     which = server.add_mutually_exclusive_group()
-    which.add_argument(
-        "--version", type=_positive, metavar="N", help="number (default: the latest)"
-    )
+    which.add_argument("--version", type=positive, metavar="N", help="number (default: the latest)")
     which.add_argument("--label", help="of a version, such as stable")
     server.add_argument(
-        "--label_map", type=Path, metavar="FILE",
+        "--label-map", type=Path, metavar="FILE",
         help="label_map.pbtxt with the class names of a model that does not tell them",
     )  # fmt: skip
     server.add_argument(
@@ -89,7 +93,7 @@ def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
         help="for one image (%(default)g)",
     )  # fmt: skip
     server.add_argument(
-        "--workers", type=_positive, default=4, metavar="N",
+        "--workers", type=positive, default=4, metavar="N",
         help="images at a time (%(default)d); each takes up to 16 bytes of memory a pixel",
     )  # fmt: skip
 
@@ -111,16 +115,10 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     output.add_argument("--no-images", action="store_true", help="draw no annotated images")
     output.add_argument(
-        "--image_url_prefix", metavar="URL",
+        "--image-url-prefix", metavar="URL",
         help="the images lie at this URL followed by their path below their folder: copy none, "
         "and name them so in annotations.csv",
     )  # fmt: skip
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
 
 
 def _fraction(text: str) -> float:
@@ -146,6 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     out = Path(os.path.realpath(options.out))
     try:
+        if not options.no_images:
+            _check_drawing()
         check_out(out, overwrite=options.overwrite)
         listed = paths_to_images(options.files, out, options.image_url_prefix)
         with _open_client(options) as client:
@@ -158,6 +158,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("interrupted; nothing was written", 130)
     print("\n".join(_result_to_lines(result, listed, path_to_text(options.out))))
     return _report_problems(result)
+
+
+def _check_drawing() -> None:
+    """Make sure, before the first image, that images can be annotated.
+
+    Raises:
+        InputError: its packages are not installed.
+    """
+    try:
+        import rhymes.detections.drawing  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"drawing annotated images needs {error.name}, which is not installed: "
+            "pip install 'rhymes-detector[draw]', or leave them out by --no-images"
+        ) from None
 
 
 def _open_client(options: argparse.Namespace) -> DetectorClient:
@@ -220,11 +235,5 @@ def _report_problems(result: RunResult) -> int:
 
 
 def _complain(text: str, code: int) -> int:
-    print(f"predict: {text}", file=sys.stderr)
+    print(f"rhymes predict: {text}", file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    # What stops a job in a queue stops it as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())

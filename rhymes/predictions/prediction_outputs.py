@@ -12,7 +12,6 @@ from PIL import Image
 
 from rhymes.coco.files import CocoImage
 from rhymes.detections.detections import Detections, detections_to_coco
-from rhymes.detections.drawing import detections_to_labels, draw_detections
 from rhymes.export.cells import items_to_cell
 from rhymes.export.dialect import Dialect
 from rhymes.images.images import UprightImage, image_to_pixels
@@ -152,6 +151,9 @@ def _coco_image(loaded: LoadedImage) -> CocoImage:
 
 
 def _draw(upright: UprightImage, detections: Detections, names: Mapping[int, str]) -> bytes:
+    # Without drawings the core's packages are enough.
+    from rhymes.detections.drawing import detections_to_labels, draw_detections
+
     pixels = Image.fromarray(image_to_pixels(upright))
     drawn = draw_detections(pixels, detections, detections_to_labels(detections, names))
     encoded = io.BytesIO()

@@ -127,7 +127,7 @@ def predict_images(client: Client, listed: ImageList, options: RunOptions) -> Ru
     model = client.describe()
     if not model.class_names:
         raise InputError(
-            f"model '{model.name}' does not state the names of its classes; give its --label_map"
+            f"model '{model.name}' does not state the names of its classes; give its --label-map"
         )
     check_names(model.class_names)
     dialect = options.dialect or fitting_dialect(has_masks=model.has_masks)

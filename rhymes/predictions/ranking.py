@@ -26,10 +26,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import supervision as sv
 from numpy.typing import NDArray
 
 from rhymes.detections.detections import Detections
+from rhymes.detections.matching import box_ious
 
 _SAME_OBJECT = 0.5  # IoU from which on two boxes show one object
 
@@ -59,7 +59,7 @@ def detections_to_uncertainty(detections: Detections) -> Uncertainty:
 
 def _objects(detections: Detections) -> Iterator[tuple[float, float]]:
     """Yield for each object its best score and the best one of another class, 0 without."""
-    overlapping = _overlaps(detections.boxes)
+    overlapping = _overlaps(detections)
     free = np.ones(len(detections), np.bool_)
     for i in range(len(detections)):  # the best first
         if not free[i]:
@@ -70,12 +70,10 @@ def _objects(detections: Detections) -> Iterator[tuple[float, float]]:
         yield float(detections.scores[i]), float(others.max(initial=0))
 
 
-def _overlaps(boxes: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Say which boxes [n, 4] show one object: bool [n, n], each box with itself."""
-    if not len(boxes):
-        return np.zeros((0, 0), np.bool_)
-    overlaps: NDArray[np.bool_] = sv.box_iou_batch(boxes, boxes) >= _SAME_OBJECT
-    return overlaps | np.eye(len(boxes), dtype=np.bool_)
+def _overlaps(detections: Detections) -> NDArray[np.bool_]:
+    """Say which boxes show one object: bool [n, n], each box with itself."""
+    overlaps: NDArray[np.bool_] = box_ious(detections, detections) >= _SAME_OBJECT
+    return overlaps | np.eye(len(detections), dtype=np.bool_)
 
 
 def _margin_to_uncertainty(first: float, second: float) -> float:

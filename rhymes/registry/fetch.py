@@ -1,4 +1,4 @@
-"""Put published versions into a model base path: `python -m rhymes.registry.fetch BASE_PATH`.
+"""Put published versions into a model base path: `rhymes fetch BASE_PATH`.
 
 A server that polls the folder loads them; docs/serving.md has the whole way, and the way back.
 """
@@ -6,11 +6,11 @@ A server that polls the folder loads them; docs/serving.md has the whole way, an
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rhymes.common.arguments import positive
 from rhymes.common.errors import InputError
 from rhymes.registry.fetching import Outcome, fetch
 from rhymes.registry.tags import ARTIFACT
@@ -24,7 +24,7 @@ meanwhile. BASE_PATH/<version>.provenance.json says where it comes from. What is
 as it is; other bytes under the number of a published version are an error.
 """
 _EPILOG = """\
-Roll back: python -m rhymes.registry.fetch BASE_PATH --versions 1 --only
+Roll back: rhymes fetch BASE_PATH --versions 1 --only
 
 Exit code: 0 all versions are there; 1 they are not, and why; 2 wrong arguments; 130 Ctrl-C.
 """
@@ -33,7 +33,7 @@ Exit code: 0 all versions are there; 1 they are not, and why; 2 wrong arguments;
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; wrong arguments end the program with code 2."""
     parser = argparse.ArgumentParser(
-        "python -m rhymes.registry.fetch",
+        "rhymes fetch",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -42,10 +42,10 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("base_path", type=Path, metavar="BASE_PATH", help="folder to fill")
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        "--versions", type=_positive, nargs="+", default=[], metavar="N", help="these"
+        "--versions", type=positive, nargs="+", default=[], metavar="N", help="these"
     )
     which.add_argument(
-        "--newest", type=_positive, default=2, metavar="COUNT",
+        "--newest", type=positive, default=2, metavar="COUNT",
         help="the newest, so many (default: %(default)d, which the page's Compare shows)",
     )  # fmt: skip
     parser.add_argument(
@@ -57,12 +57,6 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         help="Git repository in which they are published (default: the current folder)",
     )  # fmt: skip
     return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 2**63:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,13 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             is_only=options.only,
         )
     except (InputError, OSError) as error:
-        print(f"fetch: {error}", file=sys.stderr)
+        print(f"rhymes fetch: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("fetch: interrupted; what is there is whole", file=sys.stderr)
+        print("rhymes fetch: interrupted; what is there is whole", file=sys.stderr)
         return 130
     for problem in outcome.problems:
-        print(f"fetch: left out: {problem}", file=sys.stderr)
+        print(f"rhymes fetch: left out: {problem}", file=sys.stderr)
     print("\n".join(_outcome_to_lines(outcome, options.base_path)))
     return 0
 
@@ -96,9 +90,3 @@ def _outcome_to_lines(outcome: Outcome, base_path: Path) -> Iterator[str]:
     ):
         for number in numbers:
             yield f"fetch: {ARTIFACT} {number}: {base_path / str(number)} {what}"
-
-
-if __name__ == "__main__":
-    # What stops a job in a queue stops it as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Publish the version in models/detector: `python -m rhymes.registry.publish`.
+"""Publish the version in models/detector: `rhymes publish`.
 
 Published means a Git tag `detector@v<version>.0.0` on a commit whose dvc.lock leads to the bytes.
 docs/serving.md has the whole way.
@@ -31,7 +31,7 @@ _NAMED = 5
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; wrong arguments end the program with code 2."""
     parser = argparse.ArgumentParser(
-        "python -m rhymes.registry.publish",
+        "rhymes publish",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -57,13 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Path(), is_offline=options.offline, is_measured_anew=options.measured_anew
         )
     except (InputError, OSError) as error:
-        print(f"publish: {error}", file=sys.stderr)
+        print(f"rhymes publish: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("publish: interrupted; the same command again finishes it", file=sys.stderr)
+        print("rhymes publish: interrupted; the same command again finishes it", file=sys.stderr)
         return 130
     for warning in _outcome_to_warnings(outcome):
-        print(f"publish: {warning}", file=sys.stderr)
+        print(f"rhymes publish: {warning}", file=sys.stderr)
     print("\n".join(_outcome_to_lines(outcome)))
     return 0
 
@@ -102,7 +102,3 @@ def _outcome_to_lines(outcome: Outcome) -> Iterator[str]:
         )
     pushed = filter(None, (outcome.git_remote or "REMOTE", outcome.branch, str(outcome.name)))
     yield f"  git push {' '.join(pushed)}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -74,8 +74,8 @@ class Registry:
         if not self._versions:
             reasons = "".join(f"{problem}\n" for problem in self.problems.values())
             raise InputError(
-                f"{reasons}{self._git.root.resolve()} has no published version; python -m "
-                f"rhymes.registry.publish makes one, {_HINT}"
+                f"{reasons}{self._git.root.resolve()} has no published version; "
+                f"`rhymes publish` makes one, {_HINT}"
             )
         return self.all()[-count:]
 

@@ -1,7 +1,7 @@
 """The model server: gRPC, REST and health in front of a manager of models.
 
 Inside a process `with ModelServer(ServerOptions(...)) as server:` answers on `server.port`;
-`python -m rhymes.serving` runs one by itself.
+`rhymes serve` runs one by itself.
 """
 
 from __future__ import annotations

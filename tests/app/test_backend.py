@@ -12,6 +12,7 @@ import pytest
 from app import backend
 from app.checked_image import CheckedImage, bytes_to_image
 from rhymes.client.errors import ServerUnreachable, ServingError, VersionNotLoaded
+from rhymes.common.addresses import server_address
 from tests.support.canned_server import CannedServer, abort, running
 from tests.support.fake_client import encode_image
 
@@ -116,7 +117,7 @@ def test_a_server_comes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "read", "default"),
     [
-        ("SERVING_ADDRESS", backend.address, "localhost:8500"),
+        ("SERVING_ADDRESS", server_address, "localhost:8500"),
         ("SERVING_MODEL", backend.model_name, "detector"),
     ],
 )

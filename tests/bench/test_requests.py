@@ -12,7 +12,7 @@ from bench.requests import make_bomb, make_photo
 from bench.server_process import running_server
 from rhymes.common.errors import InputError
 from rhymes.images.images import check_image
-from tools.processes import ChildError
+from rhymes.project.processes import ChildError
 
 
 def test_a_photo_has_the_size_that_is_asked_for() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from rhymes.project.processes import PageProcess, running_page
 from tests.support.restartable_server import RestartableServer
 from tools.browser import Watched, find_browser, open_browser, open_page, wait_until_still
-from tools.processes import PageProcess, running_page
 
 NO_BROWSER = "there is no browser; `python -m tools.browser` installs one"
 HOSTILE = "<img src=x onerror=alert(1)>"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import supervision as sv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,3 +113,16 @@ def test_classes_are_paired_as_coco_does(ground_truth: Any, found: Any, seed: in
     assert found_ids == sorted(expected.found)
     invented = sorted([*matching.right_only, *(pair.right for pair in matching.confused)])
     assert invented == sorted(expected.invented)
+
+
+def test_ious_are_those_that_supervision_computes() -> None:
+    rng = np.random.default_rng(0)
+    corners = np.sort(rng.uniform(0, SIZE, (2, 40, 2, 2)), axis=2).astype(np.float32)
+    left, right = corners.reshape(2, 40, 4)
+    both = [
+        Detections(SIZE, SIZE, boxes, np.ones(40, np.float32), np.ones(40, np.int32))
+        for boxes in (left, right)
+    ]
+    expected = sv.box_iou_batch(left, right)
+    assert (expected > 0.5).any()
+    np.testing.assert_allclose(box_ious(*both), expected, rtol=1e-6)

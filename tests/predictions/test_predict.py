@@ -64,9 +64,9 @@ def test_success(folder: Path, clients: Clients, capsys: pytest.CaptureFixture[s
 def test_arguments_reach_client_and_run(folder: Path, clients: Clients) -> None:
     predict.main([
         "in", "--out", "out", "--server", "host:1", "--model", "m", "--label", "stable",
-        "--timeout", "5", "--label_map", "map.pbtxt", "--score", "0.2", "--dialect", "boxes",
+        "--timeout", "5", "--label-map", "map.pbtxt", "--score", "0.2", "--dialect", "boxes",
         "--rank", "uncertain", "--no-images", "--workers", "2",
-        "--image_url_prefix", "https://h/",
+        "--image-url-prefix", "https://h/",
     ])  # fmt: skip
     assert clients.made == [(
         "host:1",
@@ -116,7 +116,7 @@ def test_server_that_is_not_there_is_a_sentence(
 ) -> None:
     clients.client.describe_error = ServerUnreachable("no server answers at localhost:8500")
     assert predict.main(["in", "--out", "out"]) == 1
-    assert capsys.readouterr().err == "predict: no server answers at localhost:8500\n"
+    assert capsys.readouterr().err == "rhymes predict: no server answers at localhost:8500\n"
     assert not Path("out").exists()
 
 
@@ -132,7 +132,7 @@ def test_server_that_goes_away_is_a_sentence_and_what_is_done_stays(
     Path("in/c.jpg").write_bytes(encode_image(size=(99, 50)))
     assert predict.main(["in", "--out", "out"]) == 1
     assert capsys.readouterr().err == (
-        "predict: no server answers at localhost:8500\n"
+        "rhymes predict: no server answers at localhost:8500\n"
         "1 images were not tried; what was complete is written\n"
     )
     assert len(list(Path("out/json").iterdir())) == 2
@@ -160,7 +160,7 @@ def test_unexpected_error_is_raised_after_what_is_done_was_written(
         pytest.param(["in", "--out", "in/a.jpg"], "file of this name", id="out is a file"),
         pytest.param(["in", "--out", "in/a.jpg/x"], "cannot write in/a.jpg/x", id="out in file"),
         pytest.param(
-            ["in", "--out", "out", "--image_url_prefix", "x"], "http(s) URL", id="no URL"
+            ["in", "--out", "out", "--image-url-prefix", "x"], "http(s) URL", id="no URL"
         ),
     ],
 )  # fmt: skip
@@ -173,7 +173,7 @@ def test_what_cannot_be_done_is_a_sentence(
 ) -> None:
     assert predict.main(arguments) == 1
     printed = capsys.readouterr().err
-    assert printed.startswith("predict: ")
+    assert printed.startswith("rhymes predict: ")
     assert problem in printed
     assert sorted(path.name for path in Path("in").iterdir()) == ["a.jpg", "b.jpg", "notes.txt"]
 
@@ -228,7 +228,7 @@ def test_command_is_stopped_by_a_signal_while_it_waits(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        command = [sys.executable, "-m", "rhymes.predictions.predict", "in", "--out", "out"]
+        command = [sys.executable, "-m", "rhymes", "predict", "in", "--out", "out"]
         process = subprocess.Popen(
             [*command, "--server", f"127.0.0.1:{port}", "--timeout", "60"],
             env={**os.environ, "PYTHONPATH": str(root)},
@@ -244,6 +244,6 @@ def test_command_is_stopped_by_a_signal_while_it_waits(
                 _, printed = process.communicate(timeout=60)
         finally:
             process.kill()
-    assert printed == "predict: interrupted; nothing was written\n"
+    assert printed == "rhymes predict: interrupted; nothing was written\n"
     assert process.returncode == 130
     assert not (folder / "out").exists()

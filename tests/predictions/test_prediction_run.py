@@ -340,7 +340,7 @@ def test_failure_before_the_first_image_leaves_all_as_it_was(strips: Path, tmp_p
 
 @pytest.mark.parametrize(
     ("names", "problem"),
-    [({}, "give its --label_map"), ({1: "a", 2: "a"}, "has the name of class 1")],
+    [({}, "give its --label-map"), ({1: "a", 2: "a"}, "has the name of class 1")],
 )
 def test_names_are_checked_before_anything_is_asked(
     strips: Path, tmp_path: Path, names: dict[int, str], problem: str

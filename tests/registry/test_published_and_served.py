@@ -43,7 +43,7 @@ def clone(detectors: dict[int, Path], tmp_path_factory: pytest.TempPathFactory) 
     for number in (1, 2):
         if number == 2:
             project.build(export={"version": 2, "source": str(detectors[2])})
-        shown = project.run("python", "-m", "rhymes.registry.publish")
+        shown = project.run("python", "-m", "rhymes", "publish")
         assert f"detector@v{number}.0.0 is registered" in shown
         # What it says that is to be done, done.
         for line in shown.partition("To share it:\n")[2].splitlines():
@@ -67,7 +67,7 @@ def wait_for(client: DetectorClient, *versions: int) -> None:
 def served(clone: Project, tmp_path: Path) -> Iterator[tuple[Path, DetectorClient]]:
     """A base path that `rhymes.registry.fetch` filled; a client of a server of its newest two."""
     base = tmp_path / "served"
-    shown = clone.run("python", "-m", "rhymes.registry.fetch", str(base))
+    shown = clone.run("python", "-m", "rhymes", "fetch", str(base))
     assert [line for line in shown.splitlines() if line.startswith("fetch: ")] == [
         f"fetch: detector {number}: {base / str(number)} fetched" for number in (1, 2)
     ]
@@ -97,10 +97,10 @@ def test_two_versions_answer_and_one_is_rolled_back(
         assert answer.identity == load_identity(folder)
         assert client.describe(number).class_names[1] == f"C1 of {number}"
     assert client.answer(image).version == 2
-    clone.run("python", "-m", "rhymes.registry.fetch", str(base), "--versions", "1", "--only")
+    clone.run("python", "-m", "rhymes", "fetch", str(base), "--versions", "1", "--only")
     wait_for(client, 1)
     assert client.answer(image).version == 1
-    clone.run("python", "-m", "rhymes.registry.fetch", str(base))
+    clone.run("python", "-m", "rhymes", "fetch", str(base))
     wait_for(client, 1, 2)
     assert client.answer(image).version == 2
 

@@ -8,15 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tools.processes import (
-    LOOPBACK,
-    ROOT,
-    Child,
-    free_ports,
-    is_serving,
-    save_models_config,
-    server_command,
-)
+from rhymes.common.addresses import LOOPBACK, free_ports
+from rhymes.project.processes import ROOT, Child, is_serving, save_models_config, server_command
 
 
 class RestartableServer:

@@ -15,7 +15,7 @@ from rhymes.serving.options.flags import NOT_IMPLEMENTED, ServerOptions
 _DESCRIPTION = """\
 Serve a SavedModel by TensorFlow Serving's gRPC and REST interfaces, without Docker:
 
-  python -m rhymes.serving --model_name detector --model_base_path models/detector --port 8500
+  rhymes serve --model_name detector --model_base_path models/detector --port 8500
 
 Flags have TensorFlow Serving's names and meanings, as --flag=value or --flag value; true and false
 for switches. SIGTERM and Ctrl-C let running requests finish."""
@@ -58,8 +58,8 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="python -m rhymes.serving",
-        usage="python -m rhymes.serving --model_name NAME --model_base_path PATH [flags]",
+        prog="rhymes serve",
+        usage="rhymes serve --model_name NAME --model_base_path PATH [flags]",
         description=_DESCRIPTION,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
             prog, max_help_position=34, width=100

@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterator
 
 from rhymes.common.errors import InputError
+from rhymes.project.why.content import Contents
 from rhymes.versions.dvc import LockedStage
 from rhymes.versions.environment import Environment, environment_to_text, load_environment
-from tools.reasons.content import Contents
 
 CHECKPOINT, RECORD = "models/checkpoint", "training.json"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,13 +17,13 @@ from typing import Self
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-ROOT = Path(__file__).resolve().parent.parent
-LOOPBACK = "127.0.0.1"
+from rhymes.common.addresses import LOOPBACK, free_ports
+from rhymes.page.command import page_command, page_environment
 
-# Streamlit runs the page in ever new threads, and glibc gives threads arenas of their own, whose
-# free memory it keeps: after 30 images of 12 megapixels 700 MB too much. Dockerfile.app has the
-# same.
-_MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}
+ROOT = Path(__file__).resolve().parents[2]
+"""Where the library lies: the checkout, as these processes are of one."""
+
+
 _PAUSE = 0.1
 _TAIL_LINES = 15
 
@@ -124,24 +123,6 @@ def _end_with_parent() -> list[str]:
     return [setpriv, "--pdeathsig", "TERM"] if setpriv else []
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listens on, as the system picks them."""
-    sockets = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def is_free(port: int) -> bool:
-    """Whether nobody listens on a port of the loopback."""
-    try:
-        with socket.create_server((LOOPBACK, port)):
-            return True
-    except OSError:
-        return False
-
-
 def is_serving(address: str) -> bool:
     """Whether a model server's health service says that it serves."""
     with grpc.insecure_channel(address) as channel:
@@ -165,7 +146,7 @@ def is_page(url: str) -> bool:
 def server_command(port: int, rest_port: int, flags: Sequence[str]) -> list[str]:
     """Start the model server on these ports of the loopback."""
     return [
-        sys.executable, "-m", "rhymes.serving",
+        sys.executable, "-m", "rhymes", "serve",
         "--port", str(port), "--rest_api_port", str(rest_port), *flags,
     ]  # fmt: skip
 
@@ -185,17 +166,6 @@ def save_models_config(path: Path, base: Path, policy: str) -> None:
 }} }}
 """
     path.write_text(text, encoding="utf-8")
-
-
-def page_command(port: int) -> list[str]:
-    """Start the page on this port of the loopback."""
-    return [
-        sys.executable, "-m", "streamlit", "run", str(ROOT / "app/main.py"),
-        f"--server.address={LOOPBACK}", f"--server.port={port}", "--server.headless=true",
-        # Without it Streamlit asks a host on the internet for this machine's address.
-        "--browser.serverAddress=localhost",
-        "--browser.gatherUsageStats=false", "--server.fileWatcherType=none",
-    ]  # fmt: skip
 
 
 @contextmanager
@@ -225,5 +195,5 @@ class PageProcess(Child):
 
     def __init__(self, server_address: str, log: Path, folder: Path, port: int) -> None:
         self.url = f"http://{LOOPBACK}:{port}"
-        environment = {"SERVING_ADDRESS": server_address} | _MEMORY
+        environment = page_environment(server_address)
         super().__init__("the page", page_command(port), log, environment, folder)

@@ -1,4 +1,4 @@
-"""What the checks of `tools.doctor` share; the standard library alone, Python 3.8 on."""
+"""What the checks of the doctor share; the standard library alone, Python 3.8 on."""
 
 from __future__ import annotations
 

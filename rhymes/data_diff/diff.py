@@ -1,8 +1,8 @@
-"""Compare two data versions: `python -m rhymes.data_diff.report A B`.
+"""Compare two data versions: `rhymes diff A B`.
 
-    python -m rhymes.data_diff.report HEAD workspace      since the last commit
-    python -m rhymes.data_diff.report v1 exp-2 --json     a tag and an experiment, for a program
-    python -m rhymes.data_diff.report ../old/data/coco .  folders
+    rhymes diff HEAD workspace      since the last commit
+    rhymes diff v1 exp-2 --json     a tag and an experiment, for a program
+    rhymes diff ../old/data/coco .  folders
 
 A version is a folder with the COCO files (or with `data/coco` in it), `workspace`, or a tag,
 branch, experiment or commit of this repository, whose data is read from DVC's cache. Nothing is
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         old, new = find_data_version(options.old), find_data_version(options.new)
         labels = [load_labels(version.files, version.name) for version in (old, new)]
     except InputError as error:
-        print(f"report: {error}", file=sys.stderr)
+        print(f"rhymes diff: {error}", file=sys.stderr)
         return 1
     comparison = compare_versions(*labels)
     if options.json:
@@ -46,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     description = __doc__.split("\n\n", 1)
     parser = argparse.ArgumentParser(
-        "python -m rhymes.data_diff.report",
+        "rhymes diff",
         description=description[0],
         epilog=description[1],
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -55,9 +54,3 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("new", metavar="B", help="the version after")
     parser.add_argument("--json", action="store_true", help="print JSON, with nothing shortened")
     return parser.parse_args(arguments)
-
-
-if __name__ == "__main__":
-    # `| head` closes the pipe early, which is no error.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    sys.exit(main())

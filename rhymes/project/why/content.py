@@ -13,6 +13,7 @@ from dulwich.repo import Repo
 from rhymes.coco.files import image_to_name
 from rhymes.common.errors import InputError
 from rhymes.export.fetched import load_image_index
+from rhymes.project.why.pipeline import Pipeline, is_below
 from rhymes.versions.dvc import (
     Lock,
     files_to_md5,
@@ -21,7 +22,6 @@ from rhymes.versions.dvc import (
     object_path,
 )
 from rhymes.versions.git import load_blob
-from tools.reasons.pipeline import Pipeline, is_below
 
 _INDEX = "data/export/index.csv"
 _NAMED = 3

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rhymes.data_diff import report
+from rhymes.common.markdown import rows_to_table
+from rhymes.data_diff import diff
 from tests.conftest import ROOT
 
 
@@ -28,14 +29,14 @@ def repository(data_versions: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_versions_are_found(
     repository: Path, old: str, new: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert report.main([old, new]) == 0
+    assert diff.main([old, new]) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"# Data: from {old} (")
     assert "- Images: 30 -> 40: 10 added, 0 removed;" in out
 
 
 def test_json_says_all(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert report.main(["v1", "workspace", "--json"]) == 0
+    assert diff.main(["v1", "workspace", "--json"]) == 0
     first = capsys.readouterr().out
     value = json.loads(first)
     added = {image["image"] for image in value["images"]["added"]}
@@ -44,7 +45,7 @@ def test_json_says_all(repository: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert sum(each["new"] for each in splits.values()) == 40
     assert sum(each["added"] for each in splits.values()) == 10
     assert sum(value["classes"]["CAT"]["new"].values()) == 40 + 14
-    assert report.main(["v1", "workspace", "--json"]) == 0
+    assert diff.main(["v1", "workspace", "--json"]) == 0
     assert capsys.readouterr().out == first
 
 
@@ -60,9 +61,9 @@ def test_json_says_all(repository: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_what_is_no_version_is_said(
     repository: Path, name: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert report.main([name, "workspace"]) == 1
+    assert diff.main([name, "workspace"]) == 1
     captured = capsys.readouterr()
-    assert captured.err.startswith("report: ")
+    assert captured.err.startswith("rhymes diff: ")
     assert message in captured.err
     assert not captured.out
 
@@ -77,7 +78,7 @@ def copy(data_versions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_data_that_the_cache_lacks(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(copy / ".dvc/cache")
-    assert report.main(["v1", "workspace"]) == 1
+    assert diff.main(["v1", "workspace"]) == 1
     assert "data/coco: not in this machine's cache; dvc fetch" in capsys.readouterr().err
 
 
@@ -100,13 +101,13 @@ def test_broken_workspace(
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    assert report.main(["v1", "workspace"]) == 1
+    assert diff.main(["v1", "workspace"]) == 1
     assert message in capsys.readouterr().err
 
 
 def test_a_folder_without_a_report(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (copy / "data/coco/report.json").unlink()
-    assert report.main(["v1", "workspace"]) == 0
+    assert diff.main(["v1", "workspace"]) == 0
     assert "Not compared: workspace without report.json." in capsys.readouterr().out
 
 
@@ -116,13 +117,13 @@ def test_files_of_others_need_no_source(copy: Path, capsys: pytest.CaptureFixtur
         for image in value["images"]:
             del image["source"]
         path.write_text(json.dumps(value))
-    assert report.main(["v2", "workspace"]) == 0
+    assert diff.main(["v2", "workspace"]) == 0
     assert "0 added, 0 removed" in capsys.readouterr().out
 
 
 def test_command_line(repository: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "rhymes.data_diff.report", "v1", "v2"], cwd=repository,
+        [sys.executable, "-m", "rhymes", "diff", "v1", "v2"], cwd=repository,
         env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""`python -m rhymes.serving` as a process: what it prints, how it ends."""
+"""`rhymes serve` as a process: what it prints, how it ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECONDS = 120.0
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "rhymes.serving", *arguments],
+        [sys.executable, "-m", "rhymes", "serve", *arguments],
         cwd=root,
         capture_output=True,
         text=True,
@@ -61,7 +61,7 @@ def test_start_that_fails_says_why(root: Path, arguments: list[str], text: str) 
 def test_help_needs_no_tensorflow(root: Path) -> None:
     code = (
         "import sys\n"
-        "from rhymes.serving.__main__ import main\n"
+        "from rhymes.serving.serve import main\n"
         "try: main(['--help'])\n"
         "finally: assert 'tensorflow' not in sys.modules"
     )

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from rhymes.project.why import explain
 from rhymes.versions.environment import load_environment
 from tests.conftest import ROOT
 from tests.support.export_project import run
 from tests.support.hostile_server import encode_random_image
-from tools import why
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def copy(data_versions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def ask(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
-    assert why.main(arguments) == 0
+    assert explain.main(arguments) == 0
     return capsys.readouterr().out
 
 
@@ -185,7 +185,7 @@ def test_as_dvc_itself_says(copy: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_what_there_is_not(
     copy: Path, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert why.main(arguments) == 1
+    assert explain.main(arguments) == 1
     assert message in capsys.readouterr().err
 
 
@@ -199,8 +199,8 @@ def test_what_there_is_not(
 )  # fmt: skip
 def test_broken_files(copy: Path, name: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     (copy / name).write_text(text)
-    assert why.main(["coco"]) == 1
-    assert capsys.readouterr().err.startswith(f"why: {name}")
+    assert explain.main(["coco"]) == 1
+    assert capsys.readouterr().err.startswith(f"rhymes why: {name}")
 
 
 def test_this_projects_own_stages_are_understood(
@@ -218,12 +218,12 @@ def test_this_projects_own_stages_are_understood(
 @pytest.mark.parametrize(
     ("words", "command"),
     [
-        pytest.param(["why"], "python -m tools.why", id="all"),
-        pytest.param(["why", "train"], "python -m tools.why train", id="a second word"),
-        pytest.param(["why", "export"], "python -m tools.why export", id="a directive of make"),
-        pytest.param(["why", "STAGE=train"], "python -m tools.why train", id="a variable"),
+        pytest.param(["why"], "python -m rhymes why", id="all"),
+        pytest.param(["why", "train"], "python -m rhymes why train", id="a second word"),
+        pytest.param(["why", "export"], "python -m rhymes why export", id="a directive of make"),
+        pytest.param(["why", "STAGE=train"], "python -m rhymes why train", id="a variable"),
         pytest.param(
-            ["why", "train", "SINCE=v1"], "python -m tools.why train --since v1", id="a revision"
+            ["why", "train", "SINCE=v1"], "python -m rhymes why train --since v1", id="a revision"
         ),
     ],
 )
@@ -292,6 +292,6 @@ def test_a_record_without_an_environment_or_that_is_none(
     record.write_text("{}")
     assert "trained with" not in ask("train", capsys=capsys)
     record.write_text("[]")
-    assert why.main(["train"]) == 1
+    assert explain.main(["train"]) == 1
     told = capsys.readouterr().err
-    assert told.startswith("why: models/checkpoint/training.json: no record of a training (")
+    assert told.startswith("rhymes why: models/checkpoint/training.json: no record of a training (")

@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tools.processes import Child, ChildError, free_ports, is_free, is_page, is_serving
+from rhymes.common.addresses import free_ports, is_free
+from rhymes.project.processes import Child, ChildError, is_page, is_serving
 
 SLEEP = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)"]
 
@@ -62,7 +63,7 @@ def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="needs util-linux's setpriv")
 def test_none_outlives_a_parent_that_was_killed(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from tools.processes import Child\n"
+        "import sys, time; from pathlib import Path; from rhymes.project.processes import Child\n"
         f"child = Child('it', {SLEEP!r}, Path({str(tmp_path / 'log')!r}))\n"
         "print(child.process.pid, flush=True); time.sleep(60)"
     )

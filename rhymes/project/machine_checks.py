@@ -1,4 +1,4 @@
-"""What `tools.doctor` checks of the machine; the standard library alone, Python 3.8 on."""
+"""What the doctor checks of the machine; the standard library alone, Python 3.8 on."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import shutil
 import socket
 from typing import Iterator  # noqa: UP035 - Python 3.8
 
-from tools.findings import Finding, Place, judge, run
+from rhymes.common.addresses import PAGE_PORT, REST_PORT, SERVER_PORT
+from rhymes.project.findings import Finding, Place, judge, run
 
 _GIB = 2**30
 _DISK_GIB, _MEMORY_GIB = 5, 4
-
-SERVER_PORT, REST_PORT, PAGE_PORT = 8500, 8501, 8502
-"""Of the demo: the model server's gRPC and REST, the page."""
 
 PYTHONS = ("python3.13", "python3.12", "python3.11")
 """By name, in the order in which the Makefile takes them."""

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from rhymes.project import doctor, machine_checks, repository_checks
+from rhymes.project.findings import Check, Finding, Place
 from tests.conftest import ROOT
-from tools import machine_checks, repository_checks
-from tools.findings import Check, Finding, Place
+from tools.deps import all_imports, imported_packages
 
 
 @pytest.fixture
@@ -20,7 +21,8 @@ def clone(tmp_path: Path) -> Path:
     """A repository as it is before anything was set up."""
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True, timeout=60)
     (tmp_path / ".dvc").mkdir()
-    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    for name in ("dvc.yaml", "params.yaml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     return tmp_path
 
 
@@ -45,7 +47,7 @@ def use_export(clone: Path, name: str) -> None:
 
 def test_a_new_clone_has_no_problem(clone: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tools/doctor.py"), sys.executable],
+        [sys.executable, str(ROOT / "rhymes/project/doctor.py"), sys.executable],
         cwd=clone,
         env=os.environ | {"GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@localhost"},
         capture_output=True,
@@ -62,7 +64,7 @@ def test_a_new_clone_has_no_problem(clone: Path) -> None:
 def test_a_problem_is_counted_and_makes_it_fail(clone: Path) -> None:
     use_export(clone, "data/raw")
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tools/doctor.py"), "/nowhere/python3.11"],
+        [sys.executable, str(ROOT / "rhymes/project/doctor.py"), "/nowhere/python3.11"],
         cwd=clone, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 1
@@ -233,3 +235,17 @@ def test_params_without_the_section_are_a_problem(clone: Path) -> None:
     (clone / "params.yaml").write_text("train: {}\n")
     (finding,) = findings(repository_checks.check_export, clone)
     assert finding.kind == "problem"
+
+
+def test_outside_a_checkout_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert doctor.main([]) == 1
+    assert "is no checkout of the project" in capsys.readouterr().err
+
+
+def test_it_needs_the_standard_library_alone() -> None:
+    path = Path("rhymes/project/doctor.py")
+    for module in {path, Path("rhymes/__init__.py"), *all_imports(path)}:
+        assert imported_packages(module) <= {*sys.stdlib_module_names, "rhymes"}, module

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from rhymes.common.params import flatten
+from rhymes.project.why.pipeline import MISSING
 from rhymes.versions.dvc import LockedStage
-from tools.reasons.pipeline import MISSING
 
 
 class Kind(StrEnum):

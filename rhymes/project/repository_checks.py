@@ -1,4 +1,4 @@
-"""What `tools.doctor` checks of the repository; the standard library alone, Python 3.8 on."""
+"""What the doctor checks of the repository; the standard library alone, Python 3.8 on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Iterator, List, Tuple  # noqa: UP035 - Python 3.8
 
-from tools.findings import Finding, Place, judge, run
+from rhymes.project.findings import Finding, Place, judge, run
 
 
 def check_git(place: Place) -> Iterator[Finding]:

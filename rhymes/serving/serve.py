@@ -1,4 +1,4 @@
-"""Run a model server: `python -m rhymes.serving --help`."""
+"""Run a model server: `rhymes serve --help`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         server = ModelServer(options)
         server.start()
     except InputError as error:
-        print(f"python -m rhymes.serving: {error}", file=sys.stderr)
+        print(f"rhymes serve: {error}", file=sys.stderr)
         return 2
     started = True
     print(server.describe(), flush=True)
@@ -52,7 +52,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("some calls did not finish in time and were cut off", file=sys.stderr, flush=True)
     # Python would wait for the threads that still run them.
     os._exit(1)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

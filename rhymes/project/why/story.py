@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from rhymes.project.why.changes import Change, Kind, compare_inputs, compare_outputs
+from rhymes.project.why.content import Contents, compare_folders, count_lines, name_files
+from rhymes.project.why.pipeline import MISSING, Pipeline
 from rhymes.versions.dvc import LockedStage
-from tools.reasons.changes import Change, Kind, compare_inputs, compare_outputs
-from tools.reasons.content import Contents, compare_folders, count_lines, name_files
-from tools.reasons.pipeline import MISSING, Pipeline
 
 Stages = Mapping[str, LockedStage]
 

@@ -1,8 +1,8 @@
 """Say why a stage ran again, or would run at the next `dvc repro`: `make why train`.
 
-    python -m tools.why train               since the last commit, and what has not run yet
-    python -m tools.why train --since v1    since a tag, branch, experiment or commit
-    python -m tools.why                     all stages, each with its own reasons
+    rhymes why train               since the last commit, and what has not run yet
+    rhymes why train --since v1    since a tag, branch, experiment or commit
+    rhymes why                     all stages, each with its own reasons
 
 It compares dvc.lock of that commit with dvc.lock as it lies, and that one with the files as they
 lie, and names the parameter, module, file or image. It takes no lock: a stage may run meanwhile.
@@ -20,13 +20,14 @@ from dulwich.objects import Commit
 from dulwich.repo import Repo
 
 from rhymes.common.errors import InputError
+from rhymes.project.checkout import check_checkout
+from rhymes.project.why.content import Contents
+from rhymes.project.why.environment import compare_trainings, compare_with_here
+from rhymes.project.why.pipeline import load_pipeline
+from rhymes.project.why.story import Moments, Stages, Story
 from rhymes.versions.dvc import LockedStage, text_to_stages
 from rhymes.versions.git import load_blob, name_to_commit, open_repository, short_hash
 from rhymes.versions.scratch import load_cache_folder
-from tools.reasons.content import Contents
-from tools.reasons.environment import compare_trainings, compare_with_here
-from tools.reasons.pipeline import load_pipeline
-from tools.reasons.story import Moments, Stages, Story
 
 LOCK = "dvc.lock"
 
@@ -35,10 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the reasons; return the exit code: 1 where something cannot be read."""
     options = _parse(arguments)
     try:
+        check_checkout(Path())
         for line in explain(Path(), options.stage, options.since):
             print(line)
     except InputError as error:
-        print(f"why: {error}", file=sys.stderr)
+        print(f"rhymes why: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -119,7 +121,7 @@ def _load_committed(repo: Repo, commit: Commit) -> dict[str, LockedStage] | None
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     description, epilog = (__doc__ or "").split("\n\n", 1)
     parser = argparse.ArgumentParser(
-        "python -m tools.why",
+        "rhymes why",
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -127,7 +129,3 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("stage", nargs="?", help="name of a stage in dvc.yaml; all without it")
     parser.add_argument("--since", default="HEAD", help="a revision (%(default)s)")
     return parser.parse_args(arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
