@@ -115,8 +115,9 @@ lock: .venv/develop  ## Resolve requirements*.in again (all packages anew: UPGRA
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
-.venv/runtime: requirements.txt .venv/uv
+.venv/runtime: requirements.txt pyproject.toml .venv/uv
 	@uv pip install -q --compile-bytecode --require-hashes -r requirements.txt
+	@uv pip install -q --no-deps -e .  # the command `rhymes`, of this checkout
 	@touch $@
 
 .venv/develop: requirements-dev.txt .venv/runtime

@@ -1,0 +1,170 @@
+"""The command line `rhymes`: its help, what it runs, what it says of what it cannot run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rhymes import cli
+from rhymes.cli import COMMANDS
+from tests.conftest import ROOT
+
+
+def run(
+    *arguments: str, folder: Path, code: str = "", timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process; `code` runs before it in the same interpreter."""
+    script = f"{code}\nimport sys\nfrom rhymes.cli import main\nsys.exit(main({list(arguments)!r}))"
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def without(*packages: str) -> str:
+    """Code after which these packages are not installed."""
+    return (
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] in {packages!r}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"]])
+def test_help_has_a_line_for_each_command(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name, command in COMMANDS.items():
+        assert [line for line in lines if line.split()[:1] == [name]] == [
+            f"  {name:8} {command.summary}"
+        ]
+    assert max(map(len, lines)) <= 100
+
+
+def test_no_command_is_an_error_with_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("usage: rhymes COMMAND")
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"), [("sreve", "did you mean serve?"), ("xyz", "`rhymes --help` lists all")]
+)
+def test_unknown_commands(name: str, advice: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([name]) == 2
+    assert capsys.readouterr().err == f"rhymes: there is no command '{name}'; {advice}\n"
+
+
+def test_help_needs_the_standard_library_alone(tmp_path: Path) -> None:
+    code = (
+        "import atexit, json, sys\n"
+        "atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))"
+    )
+    done = run("--help", folder=tmp_path, code=code)
+    assert done.returncode == 0
+    loaded = {name.partition(".")[0] for name in json.loads(done.stderr.splitlines()[-1])}
+    bare = subprocess.run(
+        [sys.executable, "-c", "import sys; print(*sys.modules)"],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    at_start = {name.partition(".")[0] for name in bare.stdout.split()}
+    assert loaded - at_start <= {*sys.stdlib_module_names, "rhymes"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_explains_itself(name: str, tmp_path: Path) -> None:
+    done = run(name, "--help", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"usage: rhymes {name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "extra"),
+    [
+        ("serve", "tensorflow", "serve"),
+        ("serve", "starlette", "serve"),
+        ("page", "streamlit", "page"),
+        ("demo", "streamlit", "serve,page"),
+        ("publish", "dvc", "versions"),
+        ("fetch", "dvc", "versions"),
+        ("diff", "dulwich", "versions"),
+        ("why", "dulwich", "versions"),
+    ],
+)
+def test_missing_packages_are_named_with_the_cure(
+    name: str, package: str, extra: str, tmp_path: Path
+) -> None:
+    done = run(name, folder=tmp_path, code=without(package))
+    assert done.stderr == (
+        f"rhymes {name} needs {package}, which is not installed: "
+        f"pip install 'rhymes-detector[{extra}]'\n"
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_annotated_images_need_an_extra(tmp_path: Path) -> None:
+    done = run("predict", "in", "--out", "out", folder=tmp_path, code=without("supervision"))
+    assert done.stderr == (
+        "rhymes predict: drawing annotated images needs supervision, which is not installed: "
+        "pip install 'rhymes-detector[draw]', or leave them out by --no-images\n"
+    )
+    assert done.returncode == 1
+
+
+def test_a_module_of_ours_that_is_missing_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COMMANDS, "diff", cli.Command("rhymes.nowhere", "", "versions"))
+    with pytest.raises(ModuleNotFoundError, match=r"rhymes\.nowhere"):
+        cli.main(["diff"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--label_map", "x"], "--label_map is --label-map now"),
+        (["--image_url_prefix=x"], "--image_url_prefix is --image-url-prefix now"),
+        (["--no-pictures"], "--no-pictures is --no-images now"),
+    ],
+)
+def test_former_flags_are_refused_by_their_new_names(
+    flags: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["predict", "in", "--out", "out", *flags])
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_is_no_error(data_versions: Path) -> None:
+    """As in `rhymes diff ... | head -1`."""
+    command = [sys.executable, "-m", "rhymes", "diff", "v1", "v2", "--json"]
+    with subprocess.Popen(
+        command, cwd=data_versions, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 141
+
+
+def test_version(tmp_path: Path) -> None:
+    done = run("--version", folder=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("rhymes ")
