@@ -82,3 +82,26 @@ def test_index_leads_to_each_page() -> None:
     linked = {link.partition("#")[0] for link in links}
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
     assert pages <= linked
+
+
+def test_each_module_has_its_line_in_the_tables() -> None:
+    sections = re.split(r"^## ", (ROOT / "docs/architecture.md").read_text("utf-8"), flags=re.M)
+    tables = {title: text for title, _, text in (each.partition("\n") for each in sections)}
+    for top in ("rhymes", "app", "tools"):
+        for path in (ROOT / top).rglob("[!_]*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            if (parts[0] == "app" and len(parts) > 2) or parts == ("rhymes", "cli"):
+                continue  # told of as a whole
+            section = "/".join(parts[:2] if parts[0] == "rhymes" else parts[:1]) + "/"
+            assert f"`{parts[-1]}`" in tables[section], f"docs/architecture.md: {'/'.join(parts)}"
+
+
+def test_tables_name_no_module_that_is_gone() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    for section in re.split(r"^## ", text, flags=re.M)[1:]:
+        title, _, table = section.partition("\n")
+        if title.partition("/")[0] in ("rhymes", "app", "tools"):
+            inside = [path for path in (ROOT / title).rglob("*") if path.suffix in ("", ".py")]
+            there = {f"{path.name}/" if path.is_dir() else path.stem for path in inside}
+            for row in re.findall(r"^\| (`.*?) \|", table, re.M):
+                assert set(re.findall(r"`([^`]+)`", row)) <= there, f"{title}: {row}"

@@ -1,1 +1,1 @@
-"""What `make` runs beside the pipeline: the demo, the doctor, images of the page."""
+"""What `make` runs beside the pipeline: proofs, comparisons, images of the page, dvc.yaml."""
