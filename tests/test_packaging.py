@@ -59,11 +59,21 @@ def needed(extra: str) -> set[str]:
     return found
 
 
+def load_requirements(path: str) -> list[str]:
+    """The requirements of a file, without comments and constraints."""
+    lines = [line.partition("#")[0].strip() for line in (ROOT / path).read_text().splitlines()]
+    return [line for line in lines if line and not line.startswith("-c ")]
+
+
 def test_extras_are_what_requirements_in_asks_for() -> None:
-    lines = (ROOT / "requirements.in").read_text("utf-8").splitlines()
-    asked = pins(line for text in lines if (line := text.partition("#")[0].strip()))
+    asked = pins(load_requirements("requirements.in"))
     said = [*PROJECT["dependencies"], *chain.from_iterable(EXTRAS.values())]
     assert pins(said) == asked
+
+
+def test_the_page_in_its_container_is_the_extra() -> None:
+    asked = {name for name, _ in pins(load_requirements("deploy/requirements-app.in"))}
+    assert asked == needed("page")
 
 
 @pytest.mark.parametrize("extra", ROOTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import socket
 import subprocess
@@ -249,3 +250,4 @@ def test_it_needs_the_standard_library_alone() -> None:
     path = Path("rhymes/project/doctor.py")
     for module in {path, Path("rhymes/__init__.py"), *all_imports(path)}:
         assert imported_packages(module) <= {*sys.stdlib_module_names, "rhymes"}, module
+        ast.parse((ROOT / module).read_text("utf-8"), feature_version=(3, 8))
