@@ -114,6 +114,8 @@ def test_tests_share_what_lies_in_support() -> None:
         and not module.endswith(".conftest")
     }
     assert not borrowed
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands_lie_where_the_help_says(name: str) -> None:
     module = importlib.import_module(COMMANDS[name].module)

@@ -118,12 +118,17 @@ def test_missing_packages_are_named_with_the_cure(
     assert (done.returncode, done.stdout) == (1, "")
 
 
-def test_annotated_images_need_an_extra(tmp_path: Path) -> None:
-    done = run("predict", "in", "--out", "out", folder=tmp_path, code=without("supervision"))
-    assert done.stderr == (
-        "rhymes predict: drawing annotated images needs supervision, which is not installed: "
-        "pip install 'rhymes-detector[draw]', or leave them out by --no-images\n"
-    )
+NOT_DRAWN = (
+    "rhymes predict: no annotated images are drawn, for supervision is not installed: "
+    "pip install 'rhymes-detector[draw]' brings it\n"
+)
+
+
+@pytest.mark.parametrize(("flags", "said"), [([], NOT_DRAWN), (["--no-images"], "")])
+def test_annotated_images_need_an_extra(flags: list[str], said: str, tmp_path: Path) -> None:
+    arguments = ["predict", "in", "--out", "out", *flags]
+    done = run(*arguments, folder=tmp_path, code=without("supervision"))
+    assert done.stderr.startswith(said + "rhymes predict: no server answers at ")
     assert done.returncode == 1
 
 

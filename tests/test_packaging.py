@@ -36,7 +36,7 @@ ROOTS = {
 CORE = ("rhymes.cli", "rhymes.client.client", "rhymes.predictions.predict", "rhymes.project.doctor")
 """Modules that need the core alone."""
 
-BROUGHT = {"tf_keras": "tf-models-official", "ml_dtypes": None}
+BROUGHT = {"tf_keras": "tf-models-official", "pydantic_core": "pydantic", "ml_dtypes": None}
 """Packages that others bring: which distribution, or None where they are used if they are there."""
 
 

@@ -129,13 +129,15 @@ def _seconds(text: str) -> float:
     return _number(text, 0.001, 86_400)
 
 
-def _number(text: str, least: float, most: float) -> float:
+def _number(text: str, minimum: float, maximum: float) -> float:
     try:
         number = float(text)
     except ValueError:
         number = float("nan")
-    if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least:g} to {most:g}")
+    if not minimum <= number <= maximum:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number from {minimum:g} to {maximum:g}"
+        )
     return number
 
 
@@ -144,8 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     out = Path(os.path.realpath(options.out))
     try:
-        if not options.no_images:
-            _check_drawing()
+        options.no_images = options.no_images or not _can_draw()
         check_out(out, overwrite=options.overwrite)
         listed = paths_to_images(options.files, out, options.image_url_prefix)
         with _open_client(options) as client:
@@ -160,19 +161,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _report_problems(result)
 
 
-def _check_drawing() -> None:
-    """Make sure, before the first image, that images can be annotated.
-
-    Raises:
-        InputError: its packages are not installed.
-    """
+def _can_draw() -> bool:
+    """Whether images can be annotated; where its packages are missing, say so and what cures it."""
     try:
         import rhymes.detections.drawing  # noqa: F401
     except ModuleNotFoundError as error:
-        raise InputError(
-            f"drawing annotated images needs {error.name}, which is not installed: "
-            "pip install 'rhymes-detector[draw]', or leave them out by --no-images"
-        ) from None
+        print(
+            f"rhymes predict: no annotated images are drawn, for {error.name} is not installed: "
+            "pip install 'rhymes-detector[draw]' brings it",
+            file=sys.stderr,
+        )
+        return False
+    return True
 
 
 def _open_client(options: argparse.Namespace) -> DetectorClient:

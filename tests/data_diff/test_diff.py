@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from rhymes.common.markdown import rows_to_table
 from rhymes.data_diff import diff
 from tests.conftest import ROOT
 

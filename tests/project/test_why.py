@@ -124,7 +124,9 @@ def test_dvc_yaml_itself(copy: Path, capsys: pytest.CaptureFixture[str]) -> None
     value = json.loads((copy / "dvc.yaml").read_text())
     stage = value["stages"]["coco"]
     stage["cmd"] = "python -X dev -m stages.coco"
-    stage["deps"] = [dep for dep in stage["deps"] if dep != "rhymes/export/table.py"] + ["README"]
+    stage["deps"] = [dep for dep in stage["deps"] if dep != "rhymes/export/geometry.py"] + [
+        "README"
+    ]
     stage["outs"].append("reports/coco")
     (copy / "README").write_text("x")
     (copy / "dvc.yaml").write_text(json.dumps(value))
@@ -132,7 +134,7 @@ def test_dvc_yaml_itself(copy: Path, capsys: pytest.CaptureFixture[str]) -> None
     for line in (
         "command: python -m stages.coco -> python -X dev -m stages.coco",
         "dependency README is new in dvc.yaml",
-        "module rhymes/export/table.py is no dependency any more",
+        "module rhymes/export/geometry.py is no dependency any more",
         "output reports/coco is new in dvc.yaml",
     ):
         assert f"  - {line}\n" in out
@@ -156,7 +158,7 @@ def test_a_running_dvc_is_not_waited_for(copy: Path, capsys: pytest.CaptureFixtu
 
 def test_as_dvc_itself_says(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change_params("coco", seed=2, test_fraction=0.2)
-    (copy / "rhymes/export/table.py").write_text("# nothing\n")
+    (copy / "rhymes/export/geometry.py").write_text("# nothing\n")
     shutil.rmtree(copy / "data/images")
     (copy / "data/raw/1.jpg").write_bytes(encode_random_image(99))
     status = json.loads(run(copy, "dvc", "status", "--json"))
