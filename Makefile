@@ -51,7 +51,7 @@ bench: .venv/develop  ## Measure speed and memory, each as a ratio against a pee
 	@python -m bench
 
 soak: .venv/develop  ## Put the server under load while its models change: 5,000 requests (minutes)
-	@python -m bench.soak
+	@python -m bench soak
 
 reproduce: .venv/runtime  ## Prove that two fresh clones lock the same bytes (about an hour; RUN=sample-retinanet: one)
 	@python -m tools.reproduce $(RUN)

@@ -1,4 +1,4 @@
-"""Training, serving latency and evaluation: `python -m bench.detector`.
+"""Training, serving latency and evaluation: `python -m bench detector`.
 
 A RetinaNet of 256 px, batch 8, on the blood cells of ../shared where they are, else on drawn trays;
 both are 640 pixels wide, as images come.
@@ -128,7 +128,3 @@ def _medians(*calls: Callable[[], object]) -> list[float]:
             if number >= _CALLS // 10:
                 times.append(time.perf_counter() - start)
     return [statistics.median(times) for times in taken]
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Peak memory of the stages coco and tfrecord on 20,000 images against 2,000.
 
-`python -m bench.memory`. Each stage runs as a command of its own; its peak is the sum of the peaks
+`python -m bench memory`. Each stage runs as a command of its own; its peak is the sum of the peaks
 of its processes, as Linux counts them (resident memory, so pages that processes share count more
 than once).
 """
@@ -128,7 +128,3 @@ def _note_peaks(pid: int, peaks: dict[int, int]) -> None:
         peaks[pid] = int(found[1]) * 1024
     for child in children:
         _note_peaks(child, peaks)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """What the page adds to the model's own time, and what many images at once cost it.
 
-`python -m bench.page`: a real browser, the real page, the real server with the detector that
+`python -m bench page`: a real browser, the real page, the real server with the detector that
 `make repro` trained on the sample. The model's own time is what the server says of each call.
 """
 
@@ -181,7 +181,3 @@ def watched_memory(process: psutil.Process) -> Iterator[list[int]]:
     finally:
         is_over.set()
         watcher.join()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""What the wire costs: `python -m bench.serving`.
+"""What the wire costs: `python -m bench serving`.
 
 An untrained RetinaNet of 256 px and an image of 640 x 480 pixels in 120 kB of JPEG. The server is
 a process of its own on this machine; the same model is called in this process. They take turns, so
@@ -184,7 +184,3 @@ def measure_first_request(base: Path, log: Path, image: bytes) -> None:
         f"{statistics.median(ratios):.2f}x of the later ones, median of {_STARTS} starts "
         f"(goal <= {FIRST_GOAL:g}x)"
     )
-
-
-if __name__ == "__main__":
-    main()

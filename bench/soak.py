@@ -1,4 +1,4 @@
-"""The server under load while its models change under it: `make soak`, `python -m bench.soak`.
+"""The server under load while its models change under it: `make soak`, `python -m bench soak`.
 
 16 clients send 5,000 requests, one in ten broken, while versions 2, 3 and 4 are copied into the
 model base path, version 1 is removed, and the folder is emptied and filled again as `dvc repro`
@@ -162,7 +162,3 @@ def change_versions(base: Path, models: Sequence[Path], ask: Callable[[], Answer
 
 def _load_identity(model: Path) -> bytes:
     return (model / MANIFEST_FILE).read_bytes()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Writing TFRecords, against Model Garden's create_coco_tf_record: `python -m bench.tfrecord`.
+"""Writing TFRecords, against Model Garden's create_coco_tf_record: `python -m bench tfrecord`.
 
 Both make the same records from the same COCO file with two processes each, by turns, so that a
 machine that slows down favours neither; medians are compared. The time to import (TensorFlow: 10
@@ -183,7 +183,3 @@ def _ring_to_annotation(
         "iscrowd": 0,
         "segmentation": [[coordinate for point in ring for coordinate in point]],
     }
-
-
-if __name__ == "__main__":
-    main()

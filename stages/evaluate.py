@@ -21,7 +21,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from PIL import Image
 from pydantic import Field
@@ -37,9 +37,9 @@ from rhymes.common.files import (
     save_text,
 )
 from rhymes.common.params import load_section, section
+from rhymes.common.tensorflow_environment import set_tensorflow_environment
 from rhymes.detections.detections import Detections, detections_to_coco
 from rhymes.detections.drawing import image_to_png
-from rhymes.detector.exported import ExportedDetector, find_version
 from rhymes.metrics.confusion import ImageScore
 from rhymes.metrics.evaluation import Thresholds, evaluate_results, save_evaluation, save_results
 from rhymes.metrics.evaluation_report import (
@@ -50,6 +50,9 @@ from rhymes.metrics.evaluation_report import (
 )
 from rhymes.versions.model_folder import load_identity
 from stages.command import run_stage
+
+if TYPE_CHECKING:
+    from rhymes.detector.exported import ExportedDetector
 
 DETECTOR, TEST, IMAGES = Path("models/detector"), Path("data/coco/test.json"), Path("data/images")
 REPORT = Path("reports/evaluate")
@@ -78,6 +81,9 @@ class EvaluateParams:
 
 def main() -> None:
     """Read the section, detect, score, report."""
+    set_tensorflow_environment()
+    from rhymes.detector.exported import ExportedDetector, find_version
+
     params = load_section("evaluate", EvaluateParams)
     ground_truth = load_coco(TEST)
     detector = ExportedDetector(find_version(DETECTOR))

@@ -13,9 +13,7 @@ from pydantic import Field
 
 from rhymes.common.files import folder_written_aside
 from rhymes.common.params import load_section, section
-from rhymes.detector.checkpoint import load_trained
-from rhymes.detector.experiment import network_to_inference
-from rhymes.detector.exporting import export_saved_model
+from rhymes.common.tensorflow_environment import set_tensorflow_environment
 from stages.command import run_stage
 
 CHECKPOINT, DETECTOR = Path("models/checkpoint"), Path("models/detector")
@@ -34,6 +32,11 @@ class ExportParams:
 
 def main() -> None:
     """Read the section, load the checkpoint, export."""
+    set_tensorflow_environment()
+    from rhymes.detector.checkpoint import load_trained
+    from rhymes.detector.experiment import network_to_inference
+    from rhymes.detector.exporting import export_saved_model
+
     params = load_section("export", ExportParams)
     experiment, network, record = load_trained(CHECKPOINT)
     info = record | {"version": params.version, "score_threshold": experiment.score_threshold}

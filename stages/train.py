@@ -12,17 +12,12 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from rhymes.coco.files import load_coco
+from rhymes.coco.files import Coco, load_coco
 from rhymes.common.files import save_json
 from rhymes.common.params import load_section
-from rhymes.detector.architecture import resolve_model
-from rhymes.detector.checkpoint import build_record, save_trained
-from rhymes.detector.experiment import build_experiment
-from rhymes.detector.inputs import build_train_dataset
-from rhymes.detector.pretrained import find_weights, restore_pretrained
+from rhymes.common.tensorflow_environment import set_tensorflow_environment
 from rhymes.detector.resuming import open_checkpoints
-from rhymes.detector.settings import TrainParams, splits_to_facts
-from rhymes.detector.training import Training, TrainingReport, build_strategy, build_validation
+from rhymes.detector.settings import DataFacts, TrainParams, splits_to_facts
 from rhymes.metrics.scoring import metrics_to_headline
 from stages.command import run_stage
 
@@ -32,7 +27,10 @@ CHECKPOINT, REPORT, EVENTS = Path("models/checkpoint"), Path("reports/train"), P
 
 
 def main() -> None:
-    """Read the section, train, save."""
+    """Read the section and the data, train, save."""
+    set_tensorflow_environment()
+    from rhymes.detector.architecture import resolve_model
+
     params = load_section("train", TrainParams)
     train, val = load_coco(TRAIN_COCO), load_coco(VAL_COCO)
     masks = json.loads((TFRECORDS / "count.json").read_text(encoding="utf-8"))["masks"]
@@ -43,6 +41,17 @@ def main() -> None:
         f"polygon), {facts.train_images} images, {len(facts.class_names)} classes",
         flush=True,
     )
+    train_detector(params, model, facts, val)
+
+
+def train_detector(params: TrainParams, model: str, facts: DataFacts, val: Coco) -> None:
+    """Train, validate on `val`, and save the weights that did best, with what they reached."""
+    from rhymes.detector.checkpoint import build_record, save_trained
+    from rhymes.detector.experiment import build_experiment
+    from rhymes.detector.inputs import build_train_dataset
+    from rhymes.detector.pretrained import find_weights, restore_pretrained
+    from rhymes.detector.training import Training, TrainingReport, build_strategy, build_validation
+
     weights = find_weights(params.pretrained)
     data = [TRAIN_COCO, VAL_COCO, *TFRECORDS.glob("*.tfrecord")]
     record = build_record(params, model, facts, data, weights)

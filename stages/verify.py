@@ -19,7 +19,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from numpy.typing import NDArray
 from pydantic import Field
@@ -32,7 +32,7 @@ from rhymes.coco.files import CocoImage, image_to_name, load_coco
 from rhymes.common.errors import InputError
 from rhymes.common.files import folder_written_aside, save_json, save_text
 from rhymes.common.params import load_section, section
-from rhymes.detector.exported import EagerDetector, ExportedDetector, find_version
+from rhymes.common.tensorflow_environment import set_tensorflow_environment
 from rhymes.detector.verification import (
     Outputs,
     TestImage,
@@ -46,6 +46,9 @@ from rhymes.wire.codec import array_to_tensor, tensor_to_array
 from rhymes.wire.errors import WireError
 from rhymes.wire.messages import PredictRequest
 from stages.command import run_stage
+
+if TYPE_CHECKING:
+    from rhymes.detector.exported import ExportedDetector
 
 CHECKPOINT, DETECTOR = Path("models/checkpoint"), Path("models/detector")
 TEST, IMAGES = Path("data/coco/test.json"), Path("data/images")
@@ -72,6 +75,9 @@ class VerifyParams:
 
 def main() -> None:
     """Read the section, serve, compare, report; fail where a difference is too large."""
+    set_tensorflow_environment()
+    from rhymes.detector.exported import EagerDetector, ExportedDetector, find_version
+
     params = load_section("verify", VerifyParams)
     images = load_coco(TEST)["images"]
     if not images:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from rhymes.common.tensorflow_environment import set_tensorflow_environment
+
 pytest_plugins = ["tests.support.red_server"]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,7 +22,11 @@ TOGETHER = (r"tests/browser/", r"tests/pipeline/test_(reproduce|sample)\.py")
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C interrupt: what a script starts in the background ignores it, children as well."""
+    """Be an entry point: TensorFlow's environment, and Ctrl-C interrupts.
+
+    What a script starts in the background ignores Ctrl-C, children as well.
+    """
+    set_tensorflow_environment()
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

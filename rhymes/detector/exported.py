@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from rhymes.common import quiet  # noqa: F401  (silences TensorFlow)
 from rhymes.common.errors import InputError
 from rhymes.detections.detections import MASKS, Detections, outputs_to_detections
 from rhymes.detector.checkpoint import load_trained

@@ -20,8 +20,6 @@ from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2_as_graph,
 )
 
-from rhymes.common import quiet  # noqa: F401  (silences TensorFlow)
-
 Outputs = Mapping[str, tf.Tensor]
 Detect = Callable[[tf.Tensor, tf.Tensor], Outputs]
 

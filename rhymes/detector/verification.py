@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
-from rhymes.common import quiet  # noqa: F401  (silences TensorFlow)
+from rhymes.coco.tfrecord import features_to_example
 from rhymes.common.errors import InputError
 from rhymes.common.markdown import rows_to_table
 from rhymes.detections.detections import (
@@ -198,13 +197,11 @@ class Verification:
 
 def image_to_inputs(encoded: bytes) -> dict[str, NDArray[Any]]:
     """Make what each signature takes, a batch of one image."""
-    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded]))
-    example = tf.train.Example(features=tf.train.Features(feature={"image/encoded": feature}))
     with Image.open(io.BytesIO(encoded)) as image:
         pixels = np.asarray(image.convert("RGB"))
     values = (
         _bytes_to_inputs(encoded),
-        _bytes_to_inputs(example.SerializeToString(deterministic=True)),
+        _bytes_to_inputs(features_to_example({"image/encoded": [encoded]})),
         pixels[np.newaxis],
     )
     return dict(zip(SIGNATURES, values, strict=True))

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 
 from rhymes.common.errors import InputError
+from rhymes.common.tensorflow_environment import set_tensorflow_environment
 from rhymes.serving.options.command_line import arguments_to_options
 from rhymes.serving.server import ModelServer
 
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 after all running calls finished, 1 where some had to be cut off, 2 where the server
         could not start.
     """
+    set_tensorflow_environment()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("rhymes.serving").setLevel(logging.INFO)
     stop = threading.Event()

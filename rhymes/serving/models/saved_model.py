@@ -21,7 +21,6 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from rhymes.common import quiet  # noqa: F401  (silences TensorFlow)
 from rhymes.serving.models.version_folder import no_saved_model
 from rhymes.wire.errors import WireError
 from rhymes.wire.messages import SignatureDef
