@@ -13,7 +13,6 @@ training that goes on ends in the same bytes as one that was never killed.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from rhymes.common.errors import InputError
@@ -180,14 +180,16 @@ def open_checkpoints(
     _forget_abandoned(base, key)
     folder = base / key
     folder.mkdir(exist_ok=True)
-    with (folder / _LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                "a training with the same parameters, data and code is running already; wait for "
-                "it (its result will be taken from DVC's run cache), or change train.seed"
-            ) from None
+    # A lock of the system's, which ends with the process; where there is none, an error.
+    lock = FileLock(folder / _LOCK, fallback_to_soft=False)
+    try:
+        held = lock.acquire(blocking=False)
+    except Timeout:
+        raise InputError(
+            "a training with the same parameters, data and code is running already; wait for "
+            "it (its result will be taken from DVC's run cache), or change train.seed"
+        ) from None
+    with held:
         yield Checkpoints(folder, pause)
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -7,15 +7,15 @@ version, and what a killed run left there goes with the next one.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from rhymes.common.errors import InputError
 from rhymes.common.files import sync_folder
@@ -101,8 +101,9 @@ def filled(path: Path) -> Iterator[BasePath]:
     """
     check_no_output(path)
     path.mkdir(parents=True, exist_ok=True)
-    with (path / _LOCK).open("w") as lock:
-        _wait_for(lock.fileno(), path)
+    # A lock of the system's, which ends with the process; where there is none, an error.
+    lock = FileLock(path / _LOCK, fallback_to_soft=False, poll_interval=_POLL_SECONDS)
+    with _acquired(lock, path):
         base = BasePath(path)
         base.clean()
         yield base
@@ -118,24 +119,19 @@ def check_no_output(path: Path) -> None:
             )
 
 
-def _wait_for(lock: int, path: Path) -> None:
-    end = time.monotonic() + _WAIT_SECONDS
-    is_told = False
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise InputError(
-                    f"{path}: another fetch has been filling it for {_WAIT_SECONDS:g} s; try again "
-                    "when that has ended"
-                ) from None
-            if not is_told:
-                print(f"fetch: waiting for another fetch into {path}", file=sys.stderr)
-                is_told = True
-            time.sleep(_POLL_SECONDS)
-        else:
-            return
+def _acquired(lock: BaseFileLock, path: Path) -> AbstractContextManager[object]:
+    """Take a lock at once, or say that another fetch has it and wait."""
+    try:
+        return lock.acquire(blocking=False)
+    except Timeout:
+        print(f"fetch: waiting for another fetch into {path}", file=sys.stderr)
+    try:
+        return lock.acquire(timeout=_WAIT_SECONDS)
+    except Timeout:
+        raise InputError(
+            f"{path}: another fetch has been filling it for {_WAIT_SECONDS:g} s; try again "
+            "when that has ended"
+        ) from None
 
 
 def _remove(path: Path) -> None:
