@@ -13,11 +13,11 @@ from app.predictions import load_measured
 from app.repository import COCO, EVALUATION, MissingFile, load_digest, load_json
 from rhymes.client.description import ModelDescription
 from rhymes.common.errors import InputError
-from rhymes.registry.commands import Git
 from rhymes.registry.published_versions import PublishedVersion, Registry
+from rhymes.versions.git import open_repository
 
 _TAGS_SECONDS = 30.0
-"""For which what the tags say is kept: reading one takes a few starts of Git."""
+"""For which what the tags say is kept."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ def load_evaluation(model: ModelDescription) -> Evaluation | None:
 def _load_published() -> dict[str, Evaluation | None]:
     """What the tags of published versions say, by the versions' identities."""
     try:
-        published = Registry(Git(Path())).all()
+        with open_repository(Path()) as repo:
+            published = Registry(repo).all()
     except InputError:
         return {}  # no repository, as in the page's container
     return {each.provenance.identity: _to_evaluation(each) for each in published}

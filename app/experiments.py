@@ -26,9 +26,8 @@ from app.repository import MissingFile
 from rhymes.common.errors import InputError
 from rhymes.common.params import flatten
 from rhymes.metrics import catalogue
-from rhymes.versions.dvc import Lock, load_output, text_to_lock
+from rhymes.versions.dvc import Lock, load_cache_folder, load_output, text_to_lock
 from rhymes.versions.git import load_blob, peel, ref_to_name, short_hash
-from rhymes.versions.scratch import load_cache_folder
 
 METRICS = {"val": "reports/train/headline.json", "test": "reports/evaluate/headline.json"}
 """Which file has the metrics of a split, by the split's name in it; dvc.yaml lists them too."""
@@ -129,13 +128,14 @@ def _named_commits(repo: Repo) -> Iterator[tuple[str, str, Commit]]:
 def _read_commit(
     repo: Repo, cache: Path, name: str, kind: str, commit: Commit
 ) -> Experiment | None:
-    text = load_blob(repo, commit, "dvc.lock")
-    if text is None:
-        return None
     when = datetime.fromtimestamp(commit.commit_time, UTC)
     revision = short_hash(commit)
-    params = _text_to_params(load_blob(repo, commit, "params.yaml"))
+    params: dict[str, Any] = {}
     try:
+        text = load_blob(repo, commit, "dvc.lock")
+        if text is None:
+            return None
+        params = _text_to_params(load_blob(repo, commit, "params.yaml"))
         lock = _cached_lock(text)
         metrics, problem = _load_metrics(lock, cache)
     except InputError as error:

@@ -8,19 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dulwich.objects import Commit
+from dulwich.repo import Repo
+
 from rhymes.common.errors import InputError
-from rhymes.registry.commands import Git
 from rhymes.registry.tags import LOCK, MODEL, lock_to_model_md5
 from rhymes.versions.dvc import (
     LockedStage,
     folder_to_md5,
+    load_cache_folder,
     load_folder_files,
     object_path,
     text_to_lock,
     text_to_stages,
 )
+from rhymes.versions.git import load_blob, name_to_commit, open_repository, root_of
 from rhymes.versions.model_folder import check_files, load_identity, load_manifest, name_to_version
-from rhymes.versions.scratch import load_cache_folder
 
 EVALUATE, VERIFY, GATE = (Path(f"reports/{name}") for name in ("evaluate", "verify", "gate"))
 
@@ -63,40 +66,39 @@ class Evidence:
     gate: Mapping[str, Any]
 
 
-def open_repository(root: Path) -> Git:
-    """Open a repository of Git and DVC by its root.
+def open_project(root: Path) -> Repo:
+    """Open a repository of Git and DVC by its root; close it again.
 
     Raises:
         InputError: it is none, or `root` lies inside one.
     """
     if not (root / ".dvc").is_dir():
         raise InputError(f"{root.resolve()} has no .dvc; run this in the repository's root")
-    git = Git(root)
-    if git.run("rev-parse", "--show-prefix").strip():
-        raise InputError(f"{root.resolve()} is inside a Git repository, not its root; go there")
-    return git
+    return open_repository(root)
 
 
-def load_candidate(git: Git) -> Candidate:
+def load_candidate(repo: Repo) -> Candidate:
     """Check that the model lies in the working tree, the cache and the commit alike.
 
     Raises:
         InputError: it does not; the message says what to do.
     """
+    root = root_of(repo)
     try:
-        revision = git.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}").strip()
+        commit = name_to_commit(repo, "HEAD")
     except InputError:
         raise InputError("there is no commit yet; commit the project and dvc.lock first") from None
-    text = _load_committed_lock(git, revision)
+    text = _load_committed_lock(repo, commit)
     md5 = lock_to_model_md5(text_to_lock(text, str(LOCK)), "the working tree")
-    folder = _find_folder(git.root / MODEL)
-    if folder_to_md5(git.root / MODEL) != md5:
+    folder = _find_folder(root / MODEL)
+    if folder_to_md5(root / MODEL) != md5:
         raise InputError(
             f"{MODEL} holds other bytes than {LOCK} says; `dvc checkout {MODEL}` brings those back"
         )
     identity = load_identity(folder)
     check_files(folder, load_manifest(folder) or [])
-    _check_cache(git.root, md5)
+    _check_cache(root, md5)
+    revision = commit.id.decode("ascii")
     return Candidate(int(folder.name), md5, identity, revision, text_to_stages(text, str(LOCK)))
 
 
@@ -126,12 +128,12 @@ def load_evidence(root: Path, candidate: Candidate) -> Evidence:
     )
 
 
-def _load_committed_lock(git: Git, revision: str) -> bytes:
+def _load_committed_lock(repo: Repo, commit: Commit) -> bytes:
     try:
-        text = (git.root / LOCK).read_bytes()
+        text = (root_of(repo) / LOCK).read_bytes()
     except FileNotFoundError:
         raise InputError(f"{LOCK} is not there; {_REPRO}") from None
-    committed = git.load_file(revision, LOCK)
+    committed = load_blob(repo, commit, LOCK.as_posix())
     # Git may have changed the ends of lines.
     if committed is None or committed.splitlines() != text.splitlines():
         raise InputError(

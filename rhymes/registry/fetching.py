@@ -10,11 +10,11 @@ from pathlib import Path
 from rhymes.common.errors import InputError
 from rhymes.common.files import save_text
 from rhymes.registry.base_path import BasePath, filled
-from rhymes.registry.commands import Git
 from rhymes.registry.model_bytes import save_version
 from rhymes.registry.provenance import provenance_to_text, version_to_provenance_path
 from rhymes.registry.published_versions import PublishedVersion, Registry, opened
 from rhymes.registry.tags import ARTIFACT
+from rhymes.versions.git import root_of
 
 
 @dataclass
@@ -51,8 +51,8 @@ def fetch(
             under its number.
         OSError: the base path cannot be written.
     """
-    with opened(repository) as git, filled(path) as base:
-        registry = Registry(git)
+    with opened(repository) as repo, filled(path) as base:
+        registry = Registry(repo)
         wanted = registry.choose(numbers) if numbers else registry.newest(newest)
         md5s = {number: base.load_md5(number) for number in base.versions()}
         for version in wanted:
@@ -66,7 +66,7 @@ def fetch(
                 outcome.present.append(version.number)
                 _save_provenance(base, version)
             else:
-                _place(git, base, version)
+                _place(root_of(repo), base, version)
                 outcome.fetched.append(version.number)
         for number in others:
             base.remove(number)
@@ -91,10 +91,10 @@ def _check_removable(base: BasePath, registry: Registry, number: int, md5: str) 
         )
 
 
-def _place(git: Git, base: BasePath, version: PublishedVersion) -> None:
+def _place(root: Path, base: BasePath, version: PublishedVersion) -> None:
     aside = base.folder_aside(version.number)
     try:
-        folder = save_version(git, version, aside)
+        folder = save_version(root, version, aside)
         _save_provenance(base, version)
         base.place(version.number, folder)
     finally:

@@ -8,23 +8,28 @@ from pathlib import Path
 from tqdm import tqdm
 
 from rhymes.common.errors import InputError
-from rhymes.registry.commands import Git, load_default_remote, run_dvc
+from rhymes.registry.commands import run_dvc
 from rhymes.registry.published_versions import PublishedVersion
 from rhymes.registry.tags import ARTIFACT, MODEL
-from rhymes.versions.dvc import folder_to_md5, load_folder_files, object_path
+from rhymes.versions.dvc import (
+    folder_to_md5,
+    load_cache_folder,
+    load_default_remote,
+    load_folder_files,
+    object_path,
+)
 from rhymes.versions.model_folder import check_files, load_identity, load_manifest
-from rhymes.versions.scratch import load_cache_folder
 
 _CHUNK = 1 << 20
 
 
-def save_version(git: Git, version: PublishedVersion, aside: Path) -> Path:
+def save_version(root: Path, version: PublishedVersion, aside: Path) -> Path:
     """Write a version's files below an empty folder, and check them.
 
     This machine's cache is asked first; DVC is started where it lacks a file.
 
     Args:
-        git: the repository in which the version is published.
+        root: of the repository in which the version is published.
         version: to write.
         aside: the empty folder.
 
@@ -34,18 +39,18 @@ def save_version(git: Git, version: PublishedVersion, aside: Path) -> Path:
     Raises:
         InputError: the bytes are not to be had, or are not those that were published.
     """
-    cache = load_cache_folder((git.root / ".dvc").resolve())
+    cache = load_cache_folder((root / ".dvc").resolve())
     model = aside / "model"
     files = _find_cached(cache, version.provenance.md5)
     if files is not None:
         _copy_files(cache, files, model, f"{ARTIFACT} {version.number}")
     else:
-        _download(git, version, model.resolve())
+        _download(root, version, model.resolve())
     return _check_model(model, version)
 
 
-def _download(git: Git, version: PublishedVersion, model: Path) -> None:
-    remote = load_default_remote(git.root)
+def _download(root: Path, version: PublishedVersion, model: Path) -> None:
+    remote = load_default_remote((root / ".dvc").resolve())
     if remote is None:
         raise InputError(
             f"{ARTIFACT} {version.number}: not in this machine's cache, and there is no DVC "
@@ -54,8 +59,8 @@ def _download(git: Git, version: PublishedVersion, model: Path) -> None:
         )
     # DVC's own command for one path of one commit. The remote is today's: the commit may be older.
     commit = str(version.tag.commit)
-    what = (str(git.root.resolve()), str(MODEL), "--rev", commit, "--remote", remote)
-    run_dvc(git.root, "get", *what, "--out", str(model))
+    what = (str(root.resolve()), str(MODEL), "--rev", commit, "--remote", remote)
+    run_dvc(root, "get", *what, "--out", str(model))
 
 
 def _find_cached(cache: Path, md5: str) -> dict[str, str] | None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dulwich.repo import Repo
+
 from rhymes.common.errors import InputError
 from rhymes.registry.commands import TRANSFER_SECONDS, Git
 from rhymes.registry.provenance import Provenance, tag_to_provenance
@@ -18,6 +20,7 @@ from rhymes.registry.tags import (
     load_tags,
     of_version,
 )
+from rhymes.versions.git import open_repository, root_of
 
 _HINT = "git fetch --tags brings those of others"
 
@@ -44,20 +47,20 @@ class Registry:
     """The published versions of a repository.
 
     Args:
-        git: the repository.
+        repo: the repository; it stays open while it is asked.
 
     Attributes:
         problems: Version -> why it may not be served, though it has a tag.
     """
 
-    def __init__(self, git: Git) -> None:
-        self._git = git
-        self._tags = load_tags(git)
+    def __init__(self, repo: Repo) -> None:
+        self._repo = repo
+        self._tags = load_tags(repo)
         self._versions: dict[int, PublishedVersion] = {}
         self.problems: dict[int, str] = {}
         for number in sorted({tag.name.version for tag in self._tags}):
             try:
-                self._versions[number] = _read_version(git, of_version(self._tags, number))
+                self._versions[number] = _read_version(repo, of_version(self._tags, number))
             except InputError as error:
                 self.problems[number] = str(error)
 
@@ -74,7 +77,7 @@ class Registry:
         if not self._versions:
             reasons = "".join(f"{problem}\n" for problem in self.problems.values())
             raise InputError(
-                f"{reasons}{self._git.root.resolve()} has no published version; "
+                f"{reasons}{root_of(self._repo).resolve()} has no published version; "
                 f"`rhymes publish` makes one, {_HINT}"
             )
         return self.all()[-count:]
@@ -91,7 +94,7 @@ class Registry:
             if number not in self._versions:
                 known = ", ".join(map(str, sorted(self._versions))) or "none"
                 raise InputError(
-                    f"{ARTIFACT} {number} is not published in {self._git.root.resolve()} "
+                    f"{ARTIFACT} {number} is not published in {root_of(self._repo).resolve()} "
                     f"(published: {known}); {_HINT}"
                 )
         return [self._versions[number] for number in sorted(set(numbers))]
@@ -100,7 +103,7 @@ class Registry:
         """Tell whether a tag, even of a version that was withdrawn, leads to these bytes."""
         for tag in of_version(self._tags, number):
             try:
-                if load_tagged_md5(self._git, tag) == md5:
+                if load_tagged_md5(self._repo, tag) == md5:
                     return True
             except InputError:
                 continue
@@ -108,27 +111,29 @@ class Registry:
 
 
 @contextmanager
-def opened(repository: str) -> Iterator[Git]:
+def opened(repository: str) -> Iterator[Repo]:
     """Open a repository of Git and DVC: a folder in place, a URL as a temporary clone.
 
     Raises:
         InputError: it is neither.
     """
     if (Path(repository) / ".dvc").is_dir():
-        yield Git(Path(repository))
+        with open_repository(Path(repository)) as repo:
+            yield repo
         return
     with tempfile.TemporaryDirectory(prefix="rhymes-fetch-") as folder:
         clone = Path(folder) / "clone"
-        git = Git(Path(folder))
         # Git would look for a relative path in the temporary folder.
         source = str(Path(repository).resolve()) if Path(repository).is_dir() else repository
-        git.run("clone", "--quiet", "--", source, str(clone), seconds=TRANSFER_SECONDS)
+        command = ("clone", "--quiet", "--", source, str(clone))
+        Git(Path(folder)).run(*command, seconds=TRANSFER_SECONDS)
         if not (clone / ".dvc").is_dir():
             raise InputError(f"{repository} is no repository of DVC")
-        yield Git(clone)
+        with open_repository(clone) as repo:
+            yield repo
 
 
-def _read_version(git: Git, tags: Sequence[Tag]) -> PublishedVersion:
+def _read_version(repo: Repo, tags: Sequence[Tag]) -> PublishedVersion:
     """Read a version from all of its tags, the lowest first.
 
     Raises:
@@ -138,7 +143,7 @@ def _read_version(git: Git, tags: Sequence[Tag]) -> PublishedVersion:
     valid = [tag for tag in tags if not tag.is_withdrawn]
     if not valid:
         raise InputError(f"{ARTIFACT} {number} was withdrawn by the tag {tags[-1].name}!")
-    md5s = {str(tag.name): load_tagged_md5(git, tag) for tag in valid}
+    md5s = {str(tag.name): load_tagged_md5(repo, tag) for tag in valid}
     if len(set(md5s.values())) > 1:
         listed = ", ".join(f"{name}: {md5}" for name, md5 in md5s.items())
         raise InputError(f"{ARTIFACT} {number} has tags of different bytes ({listed})")

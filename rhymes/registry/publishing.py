@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dulwich.repo import Repo
+
 from rhymes.common.errors import InputError
 from rhymes.registry.candidate import (
     GATE,
     Candidate,
     load_candidate,
     load_evidence,
-    open_repository,
+    open_project,
 )
-from rhymes.registry.commands import Git, load_default_remote, run_dvc
+from rhymes.registry.commands import Git, run_dvc
 from rhymes.registry.provenance import (
     provenance_to_message,
 )
@@ -34,7 +36,8 @@ from rhymes.registry.tags import (
     load_tags,
     of_version,
 )
-from rhymes.versions.dvc import folder_to_md5
+from rhymes.versions.dvc import folder_to_md5, load_default_remote
+from rhymes.versions.git import find_branch, load_blob, name_to_commit, root_of
 from rhymes.versions.published import PUBLISHED_FILE, load_published
 
 _NEW_NUMBER = "raise export.version in params.yaml, run `dvc repro`, commit and publish that"
@@ -75,23 +78,29 @@ def publish(root: Path, *, is_offline: bool = False, is_measured_anew: bool = Fa
     Raises:
         InputError: it may not be published; the message says why and what to do.
     """
-    git = open_repository(root)
-    candidate = load_candidate(git)
-    branch = find_branch(git)
+    with open_project(root) as repo:
+        return _publish(repo, is_offline=is_offline, is_measured_anew=is_measured_anew)
+
+
+def _publish(repo: Repo, *, is_offline: bool, is_measured_anew: bool) -> Outcome:
+    root = root_of(repo)
+    git = Git(root)
+    candidate = load_candidate(repo)
+    branch = find_branch(repo)
     git_remote = find_git_remote(git, branch)
-    tags = load_tags(git)
+    tags = load_tags(repo)
     if git_remote is not None and not is_offline:
         check_remote_tags(git, git_remote, tags)
-    name = choose_name(git, tags, candidate, is_measured_anew)
+    name = choose_name(repo, tags, candidate, is_measured_anew)
     if any(tag.name == name for tag in tags):
         return Outcome(name, False, branch, git_remote)
     check_commit(tags, candidate)
     evidence = load_evidence(root, candidate)
-    check_baseline(git, candidate)
+    check_baseline(repo, candidate)
     git.run("var", "GIT_COMMITTER_IDENT")  # fails with Git's own advice where nobody is named
-    difference = compare_with_commit(git, candidate.revision, candidate.stages)
+    difference = compare_with_commit(repo, candidate.revision, candidate.stages)
     values = make_provenance(name, candidate, evidence, difference)
-    dvc_remote = None if is_offline else load_default_remote(root)
+    dvc_remote = None if is_offline else load_default_remote((root / ".dvc").resolve())
     if dvc_remote is not None:
         run_dvc(root, "push", str(MODEL))
     message = provenance_to_message(values)
@@ -101,14 +110,6 @@ def publish(root: Path, *, is_offline: bool = False, is_measured_anew: bool = Fa
     git.run(*tag, data=message)
     headline = message.partition("\n")[0]
     return Outcome(name, True, branch, git_remote, dvc_remote, difference, headline)
-
-
-def find_branch(git: Git) -> str | None:
-    """Name the branch that is checked out; None where none is."""
-    try:
-        return git.run("symbolic-ref", "--quiet", "--short", "HEAD").strip()
-    except InputError:
-        return None
 
 
 def find_git_remote(git: Git, branch: str | None) -> str | None:
@@ -139,7 +140,7 @@ def check_remote_tags(git: Git, remote: str, tags: Sequence[Tag]) -> None:
 
 
 def choose_name(
-    git: Git, tags: Sequence[Tag], candidate: Candidate, is_measured_anew: bool
+    repo: Repo, tags: Sequence[Tag], candidate: Candidate, is_measured_anew: bool
 ) -> Name:
     """Name the tag of a candidate: one that there is, if it has the same bytes, or a new one.
 
@@ -148,7 +149,7 @@ def choose_name(
     """
     own = of_version(tags, candidate.version)
     for tag in own:
-        md5 = load_tagged_md5(git, tag)
+        md5 = load_tagged_md5(repo, tag)
         if md5 != candidate.md5:
             raise InputError(
                 f"{ARTIFACT} {candidate.version} is published already with other bytes (tag "
@@ -177,7 +178,7 @@ def check_commit(tags: Sequence[Tag], candidate: Candidate) -> None:
             )
 
 
-def check_baseline(git: Git, candidate: Candidate) -> None:
+def check_baseline(repo: Repo, candidate: Candidate) -> None:
     """Check that the gate compared with what is published now, and that Git has that.
 
     What a killed run wrote of the candidate itself is let pass.
@@ -185,19 +186,21 @@ def check_baseline(git: Git, candidate: Candidate) -> None:
     Raises:
         InputError: the gate's result is about another baseline, or that would be lost.
     """
-    published = load_published(git.root / PUBLISHED_FILE)
+    root = root_of(repo)
+    published = load_published(root / PUBLISHED_FILE)
     own = (candidate.version, candidate.identity)
     if published is not None and (published.version, published.identity) == own:
         return
     deps = candidate.stages[GATE.name].deps
     folder = PUBLISHED_FILE.parent
-    if folder_to_md5(git.root / folder) != deps.get(folder.as_posix()):
+    if folder_to_md5(root / folder) != deps.get(folder.as_posix()):
         raise InputError(
             f"{folder} changed after the gate looked at it; run `dvc repro gate` and commit "
             "dvc.lock"
         )
-    committed = git.load_file(candidate.revision, PUBLISHED_FILE)
-    if published is not None and committed != (git.root / PUBLISHED_FILE).read_bytes():
+    commit = name_to_commit(repo, candidate.revision)
+    committed = load_blob(repo, commit, PUBLISHED_FILE.as_posix())
+    if published is not None and committed != (root / PUBLISHED_FILE).read_bytes():
         raise InputError(
             f"{PUBLISHED_FILE} of {published.tag} is not committed and would be lost; first: "
             f"git add {folder} && git commit"

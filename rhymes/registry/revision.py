@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from dulwich.objects import Commit
+from dulwich.repo import Repo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from rhymes.registry.commands import Git
 from rhymes.registry.provenance import PROVENANCE_FILE
 from rhymes.versions.dvc import LockedStage, files_to_md5
+from rhymes.versions.git import load_blob, load_content, load_tree, name_to_commit, root_of
 from rhymes.versions.published import PUBLISHED_FILE
 
 OWN_FILES = (PUBLISHED_FILE, PUBLISHED_FILE.with_name(PROVENANCE_FILE))
@@ -43,23 +45,25 @@ class Difference:
         return bool(self.uncommitted or self.not_as_committed)
 
 
-def compare_with_commit(git: Git, revision: str, stages: Mapping[str, LockedStage]) -> Difference:
+def compare_with_commit(repo: Repo, revision: str, stages: Mapping[str, LockedStage]) -> Difference:
     """Find what differs.
 
     Raises:
         InputError: Git failed.
     """
     own = {path.as_posix() for path in OWN_FILES}
+    # Only Git's own command knows its filters, as of ends of lines, and what is ignored.
+    git = Git(root_of(repo))
     changed = git.list_paths("diff", "--name-only", "--no-renames", "-z", revision)
     untracked = git.list_paths("ls-files", "--others", "--exclude-standard", "-z")
     return Difference(
         tuple(path for path in changed if path not in own),
-        tuple(_list_differing(git, revision, stages)),
+        tuple(_list_differing(repo, name_to_commit(repo, revision), stages)),
         tuple(path for path in untracked if path not in own),
     )
 
 
-def _list_differing(git: Git, revision: str, stages: Mapping[str, LockedStage]) -> list[str]:
+def _list_differing(repo: Repo, commit: Commit, stages: Mapping[str, LockedStage]) -> list[str]:
     made = {path for stage in stages.values() for path in stage.outs}
     deps = {
         path: md5
@@ -67,9 +71,9 @@ def _list_differing(git: Git, revision: str, stages: Mapping[str, LockedStage]) 
         for path, md5 in stage.deps.items()
         if not _is_below(path, made)
     }
-    committed = _load_md5s(git, revision, deps)
+    committed = _load_md5s(repo, commit, deps)
     differing = [path for path, md5 in sorted(deps.items()) if committed.get(path) != md5]
-    params = _text_to_mapping(git.load_file(revision, Path(_PARAMS)))
+    params = _text_to_mapping(load_blob(repo, commit, _PARAMS))
     sections = {
         section: values for stage in stages.values() for section, values in stage.params.items()
     }
@@ -84,23 +88,24 @@ def _is_below(path: str, folders: Iterable[str]) -> bool:
     return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
-def _load_md5s(git: Git, revision: str, paths: Iterable[str]) -> dict[str, str]:
+def _load_md5s(repo: Repo, commit: Commit, paths: Iterable[str]) -> dict[str, str]:
     """DVC's md5 of files and folders as a commit has them, also of those that DVC tracks."""
-    tree = git.list_tree(revision)
+    tree = load_tree(repo, commit)
     wanted = {
         path: {name: sha for name, sha in tree.items() if _is_below(name, [path])}
         or ({f"{path}.dvc": tree[f"{path}.dvc"]} if f"{path}.dvc" in tree else {})
         for path in paths
     }
-    blobs = git.load_blobs(sorted({sha for files in wanted.values() for sha in files.values()}))
     found = {}
     for path, files in wanted.items():
         if path in files:
-            found[path] = _md5(blobs[files[path]])
+            found[path] = _md5(load_content(repo, files[path]))
         elif f"{path}.dvc" in files:
-            found[path] = _tracked_to_md5(blobs[files[f"{path}.dvc"]])
+            found[path] = _tracked_to_md5(load_content(repo, files[f"{path}.dvc"]))
         elif files:
-            inside = {name[len(path) + 1 :]: _md5(blobs[sha]) for name, sha in files.items()}
+            inside = {
+                name[len(path) + 1 :]: _md5(load_content(repo, sha)) for name, sha in files.items()
+            }
             found[path] = files_to_md5(inside)
     return found
 

@@ -12,9 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dulwich.objects import ObjectID
+from dulwich.repo import Repo
+
 from rhymes.common.errors import InputError
 from rhymes.registry.commands import REMOTE_SECONDS, Git
 from rhymes.versions.dvc import Lock, text_to_lock
+from rhymes.versions.git import load_blob, load_message, load_tag_names, name_to_commit, peel
 from rhymes.versions.model_folder import name_to_version
 
 ARTIFACT = "detector"
@@ -72,27 +76,19 @@ def text_to_name(text: str) -> tuple[Name, bool] | None:
     return Name(*map(int, match.group(1, 2, 3))), match[4] is not None
 
 
-def load_tags(git: Git) -> list[Tag]:
-    """Read the tags that register versions, the lowest first.
-
-    Raises:
-        InputError: Git failed.
-    """
-    names: dict[Name, str] = {}
+def load_tags(repo: Repo) -> list[Tag]:
+    """Read the tags that register versions, the lowest first."""
+    names: dict[Name, ObjectID] = {}
     withdrawn = set()
-    listed = git.run(
-        "for-each-ref", "--format=%(refname:strip=2) %(objecttype)", f"refs/tags/{ARTIFACT}@*"
-    )
-    for line in listed.splitlines():
-        text, _, kind = line.rpartition(" ")
+    for text, sha in load_tag_names(repo).items():
         read = text_to_name(text)
         if read is not None and read[1]:
             withdrawn.add(read[0])
         elif read is not None:
-            names[read[0]] = kind
+            names[read[0]] = sha
     return [
-        Tag(name, _load_commit(git, name), _load_message(git, name, kind), name in withdrawn)
-        for name, kind in sorted(names.items())
+        Tag(name, _load_commit(repo, sha), load_message(repo, sha), name in withdrawn)
+        for name, sha in sorted(names.items())
     ]
 
 
@@ -109,14 +105,14 @@ def load_remote_names(git: Git, remote: str) -> set[Name]:
     return {read[0] for text in texts if (read := text_to_name(text))}
 
 
-def load_tagged_md5(git: Git, tag: Tag) -> str:
+def load_tagged_md5(repo: Repo, tag: Tag) -> str:
     """Return the model's md5 in the dvc.lock of the commit that a tag is of.
 
     Raises:
         InputError: there is none, or it is broken.
     """
-    text = None if tag.commit is None else git.load_file(tag.commit, LOCK)
-    if text is None:
+    text = tag.commit and load_blob(repo, name_to_commit(repo, tag.commit), LOCK.as_posix())
+    if not text:
         raise InputError(f"tag {tag.name}: it is of no commit with a {LOCK}")
     where = f"tag {tag.name}"
     return lock_to_model_md5(text_to_lock(text, f"{where}: {LOCK}"), where)
@@ -139,14 +135,6 @@ def of_version(tags: Sequence[Tag], version: int) -> list[Tag]:
     return [tag for tag in tags if tag.name.version == version]
 
 
-def _load_commit(git: Git, name: Name) -> str | None:
-    try:
-        return git.run("rev-parse", "--verify", "--quiet", f"refs/tags/{name}^{{commit}}").strip()
-    except InputError:
-        return None
-
-
-def _load_message(git: Git, name: Name, kind: str) -> str:
-    if kind != "tag":
-        return ""
-    return git.run("cat-file", "tag", f"refs/tags/{name}").partition("\n\n")[2]
+def _load_commit(repo: Repo, sha: ObjectID) -> str | None:
+    commit = peel(repo, sha)
+    return None if commit is None else commit.id.decode("ascii")

@@ -14,9 +14,15 @@ from typing import Any
 
 from rhymes.coco.splits import SPLITS
 from rhymes.common.errors import InputError
-from rhymes.versions.dvc import Lock, find_output, not_in_cache, object_path, text_to_lock
+from rhymes.versions.dvc import (
+    Lock,
+    find_output,
+    load_cache_folder,
+    not_in_cache,
+    object_path,
+    text_to_lock,
+)
 from rhymes.versions.git import load_blob, name_to_commit, open_repository, short_hash
-from rhymes.versions.scratch import load_cache_folder
 
 COCO = "data/coco"
 WORKSPACE = "workspace"

@@ -1,4 +1,4 @@
-"""dvc.lock -> which bytes an output had, and where the cache keeps them; without DVC.
+"""What DVC's files say: dvc.lock, the cache, the configuration; read without DVC.
 
 The format is DVC's schema 2.0 (dvc/schema.py): stages by name, each with deps, params and outs, an
 out with its md5. A folder's md5 ends in `.dir` and is that of a JSON list of its files, md5 and
@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import platformdirs
 import yaml
+from configobj import ConfigObj, ConfigObjError  # type: ignore[import-untyped]
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -220,3 +223,63 @@ def not_in_cache(path: str) -> InputError:
     return InputError(
         f"{path}: not in this machine's cache; dvc fetch --all-commits gets it from a remote"
     )
+
+
+def load_cache_folder(dvc: Path) -> Path:
+    """Return DVC's cache folder as it is configured.
+
+    Args:
+        dvc: the repository's `.dvc`, resolved.
+
+    Raises:
+        InputError: a configuration is broken.
+    """
+    found = _find_option(dvc, "cache", "dir")
+    if found is None:
+        return dvc / "cache"
+    file, folder = found
+    return (file.parent / Path(folder).expanduser()).resolve()
+
+
+def load_default_remote(dvc: Path) -> str | None:
+    """Name DVC's default remote; None where there is none.
+
+    Args:
+        dvc: the repository's `.dvc`.
+
+    Raises:
+        InputError: a configuration is broken.
+    """
+    found = _find_option(dvc, "core", "remote")
+    return found[1] or None if found else None
+
+
+def _find_option(dvc: Path, section: str, name: str) -> tuple[Path, str] | None:
+    """The file that decides about an option, and its value: what is nearest decides."""
+    folders = (
+        os.environ.get("DVC_GLOBAL_CONFIG_DIR") or platformdirs.user_config_dir("dvc", "iterative"),
+        os.environ.get("DVC_SYSTEM_CONFIG_DIR") or platformdirs.site_config_dir("dvc", "iterative"),
+    )
+    files = (dvc / "config.local", dvc / "config", *(Path(each) / "config" for each in folders))
+    for file in files:
+        values = _load_config(file).get(section)
+        if isinstance(values, dict) and isinstance(values.get(name), str):
+            return file, values[name]
+    return None
+
+
+def _load_config(file: Path) -> dict[str, Any]:
+    """Read one configuration; DVC itself takes a second to import."""
+    if not file.is_file():
+        return {}
+    try:
+        # ConfigObj, because that is what DVC reads and writes these files with.
+        values: dict[str, Any] = ConfigObj(str(file), encoding="utf-8").dict()
+    except (ConfigObjError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: not a DVC configuration: {error}") from None
+    # Names of options are the same in any case; of sections as well.
+    return {
+        key.lower(): {name.lower(): each for name, each in value.items()}
+        for key, value in values.items()
+        if isinstance(value, dict)
+    }

@@ -1,4 +1,4 @@
-"""Git revisions and the files in them, read by dulwich: no command, no lock, no checkout.
+"""Git's commits, tags and the files in them, read by dulwich: no command, no lock, no checkout.
 
 DVC keeps an experiment as a commit under refs/exps/<baseline>/<name>
 (dvc/repo/experiments/refs.py).
@@ -7,13 +7,15 @@ DVC keeps an experiment as a commit under refs/exps/<baseline>/<name>
 from __future__ import annotations
 
 import re
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dulwich.errors import NotGitRepository, NotTreeError
-from dulwich.object_store import tree_lookup_path
-from dulwich.objects import Commit, ObjectID
+from dulwich.object_store import iter_tree_contents, tree_lookup_path
+from dulwich.objects import S_ISGITLINK, Blob, Commit, ObjectID, Tag
 from dulwich.objectspec import AmbiguousShortId, parse_commit
+from dulwich.refs import HEADREF, LOCAL_TAG_PREFIX, Ref
 from dulwich.repo import Repo
 
 from rhymes.common.errors import InputError
@@ -102,12 +104,69 @@ def peel(repo: Repo, sha: bytes) -> Commit | None:
 
 
 def load_blob(repo: Repo, commit: Commit, path: str) -> bytes | None:
-    """Read a file as a commit has it; None where it has none."""
+    """Read a file as a commit has it; None where it has none.
+
+    Raises:
+        InputError: it is not in this clone.
+    """
     try:
-        _, sha = tree_lookup_path(repo.__getitem__, commit.tree, path.encode("utf-8"))
-        return bytes(repo[sha].data)  # type: ignore[attr-defined]
-    except (KeyError, AttributeError, NotTreeError):
+        mode, sha = tree_lookup_path(repo.__getitem__, commit.tree, path.encode("utf-8"))
+    except (KeyError, NotTreeError):
         return None
+    is_file = not stat.S_ISDIR(mode) and not S_ISGITLINK(mode)
+    return load_content(repo, sha) if is_file else None
+
+
+def load_tree(repo: Repo, commit: Commit) -> dict[str, ObjectID]:
+    """List all files of a commit: path -> name of the blob."""
+    entries = iter_tree_contents(repo.object_store, commit.tree)
+    return {
+        entry.path.decode("utf-8", "replace"): entry.sha
+        for entry in entries
+        if not S_ISGITLINK(entry.mode)
+    }
+
+
+def load_content(repo: Repo, sha: ObjectID) -> bytes:
+    """Read a blob by its name.
+
+    Raises:
+        InputError: it is not in this clone.
+    """
+    try:
+        return bytes(cast("Blob", repo[sha]).data)
+    except KeyError:
+        raise InputError(
+            f"{root_of(repo).resolve()}: Git's object {sha.decode('ascii')} is not in this clone; "
+            "in a partial one, `git fetch --refetch --no-filter` brings all"
+        ) from None
+
+
+def load_tag_names(repo: Repo) -> dict[str, ObjectID]:
+    """List all tags: name -> what the ref is of, the tag object of an annotated one."""
+    refs = repo.refs.as_dict(Ref(LOCAL_TAG_PREFIX))
+    return {name.decode("utf-8", "replace"): sha for name, sha in refs.items()}
+
+
+def load_message(repo: Repo, sha: ObjectID) -> str:
+    """The message of an annotated tag; empty for a lightweight one."""
+    try:
+        tag = repo[sha]
+    except KeyError:
+        return ""
+    return (tag.message or b"").decode("utf-8", "replace") if isinstance(tag, Tag) else ""
+
+
+def find_branch(repo: Repo) -> str | None:
+    """Name the branch that is checked out; None where none is."""
+    head = repo.refs.read_ref(HEADREF) or b""
+    kind, name = ref_to_name(head.removeprefix(b"ref: ").strip())
+    return name if kind == "branch" else None
+
+
+def root_of(repo: Repo) -> Path:
+    """The root of the working tree, as it was opened."""
+    return Path(repo.path)
 
 
 def short_hash(commit: Commit) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from configobj import ConfigObj, ConfigObjError  # type: ignore[import-untyped]
-
 from rhymes.common.errors import InputError
+from rhymes.versions.dvc import load_cache_folder
 
 
 def scratch_folder(name: str, root: Path = Path()) -> Path:
@@ -42,27 +41,3 @@ def _main_dvc_folder(own: Path) -> Path:
         if parent.parts[-3:] == (".dvc", "tmp", "exps"):
             return parent.parent.parent
     return own
-
-
-def load_cache_folder(dvc: Path) -> Path:
-    """Return DVC's cache folder as the repository configures it; importing dvc takes a second.
-
-    Args:
-        dvc: the repository's `.dvc`, resolved.
-
-    Raises:
-        InputError: the configuration is broken.
-    """
-    for name in ("config.local", "config"):
-        path = dvc / name
-        if not path.is_file():
-            continue
-        try:
-            # ConfigObj, because that is what DVC reads and writes these files with.
-            config = ConfigObj(str(path), encoding="utf-8")
-        except (ConfigObjError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: not a DVC configuration: {error}") from None
-        section = config.get("cache", {})
-        if isinstance(section, dict) and isinstance(section.get("dir"), str):
-            return (dvc / Path(section["dir"]).expanduser()).resolve()
-    return dvc / "cache"

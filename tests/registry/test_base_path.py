@@ -26,7 +26,7 @@ def test_another_process_is_waited_for_until_it_ends_or_for_too_long(
             assert holder.stdout is not None
             assert holder.stdout.readline() == "in\n"
             monkeypatch.setattr(base_path, "_WAIT_SECONDS", 0.5)
-            with pytest.raises(InputError, match="filling it for 0.5 s"), filled(tmp_path):
+            with pytest.raises(InputError, match=r"filling it for 0\.5 s"), filled(tmp_path):
                 pytest.fail("two hold it")
             assert capsys.readouterr().err == f"fetch: waiting for another fetch into {tmp_path}\n"
         finally:

@@ -217,7 +217,7 @@ def gate_of_another_evaluation(project: Project) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (no_git, "not a git repository"),
+        (no_git, "no Git repository; run this in the repository's root"),
         (no_commit, "there is no commit yet"),
         (no_lock, "dvc.lock is not there"),
         (lock_of_another_run, "not committed as it stands.*git add dvc.lock"),

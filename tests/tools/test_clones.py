@@ -56,7 +56,7 @@ def clone(source: Path, tmp_path: Path) -> Clone:
 
 
 def test_a_clone_begins_with_nothing_done_and_shares_no_cache(clone: Clone) -> None:
-    from rhymes.versions.scratch import load_cache_folder
+    from rhymes.versions.dvc import load_cache_folder
 
     assert not (clone.path / "dvc.lock").exists()
     assert load_cache_folder(clone.path / ".dvc") == clone.cache

@@ -14,6 +14,8 @@ from rhymes.versions.dvc import (
     Lock,
     LockedStage,
     folder_to_md5,
+    load_cache_folder,
+    load_default_remote,
     load_output,
     text_to_lock,
     text_to_stages,
@@ -126,3 +128,41 @@ def test_what_the_cache_lacks_is_named(tmp_path: Path, listed: Any, message: str
         md5 = put(tmp_path, data, ".dir")
     with pytest.raises(InputError, match=f"^folder.*{message}"):
         load_output(Lock({"folder": md5}), tmp_path, "folder/a")
+
+
+@pytest.mark.parametrize("levels", [(), ("system",), ("system", "global"), ("repo",),
+                                    ("system", "global", "repo"), ("repo", "local"),
+                                    ("global", "local")], ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize("folder", ["cache-of-{}", "/srv/{}", "~/{}"])
+def test_the_configuration_is_read_as_dvc_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, levels: tuple[str, ...], folder: str
+) -> None:
+    from dvc.config import Config
+
+    for level in ("system", "global"):
+        monkeypatch.setenv(f"DVC_{level.upper()}_CONFIG_DIR", str(tmp_path / level))
+    dvc = tmp_path / "project/.dvc"
+    dvc.mkdir(parents=True)
+    files = {"repo": dvc / "config", "local": dvc / "config.local"}
+    for level in levels:
+        file = files.get(level, tmp_path / level / "config")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(
+            f"[Core]\n    Remote = of-{level}\n['remote \"of-{level}\"']\n    url = /x\n"
+            f"[cache]\n    dir = {folder.format(level)}\n"
+        )
+    config = Config(str(dvc))
+    assert load_default_remote(dvc) == config["core"].get("remote")
+    expected = Path(config["cache"].get("dir", dvc / "cache"))
+    assert load_cache_folder(dvc) == expected.resolve()
+
+
+def test_an_own_option_goes_before_a_far_one_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "config").write_text("[core]\n    remote = far\n[cache]\n    dir = /srv/far\n")
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[cache]\n    dir = /srv/near\n[core]\n    remote =\n")
+    assert load_cache_folder(tmp_path / ".dvc") == Path("/srv/near")
+    assert load_default_remote(tmp_path / ".dvc") is None, "an empty name takes it away"

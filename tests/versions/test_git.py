@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from rhymes.common.errors import InputError
-from rhymes.versions.git import load_blob, name_to_commit, open_repository
+from rhymes.versions.git import (
+    find_branch,
+    load_blob,
+    load_content,
+    load_message,
+    load_tag_names,
+    load_tree,
+    name_to_commit,
+    open_repository,
+)
 from tests.support.export_project import run
 
 EXPERIMENT = "refs/exps/ab/cdef0123456789abcdef0123456789abcdef01"
@@ -88,3 +97,40 @@ def test_what_a_commit_does_not_have_is_none(made: Path) -> None:
 def test_no_repository_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no Git repository"):
         open_repository(tmp_path)
+
+
+def test_the_tree_is_that_of_git(made: Path) -> None:
+    with open_repository(made) as repo:
+        tree = load_tree(repo, name_to_commit(repo, "HEAD"))
+        assert {path: load_content(repo, sha) for path, sha in tree.items()} == {"sub/é": b"3"}
+    assert git(made, "rev-parse", "HEAD:sub/é") == tree["sub/é"].decode()
+
+
+def test_tags_have_their_messages(made: Path) -> None:
+    with open_repository(made) as repo:
+        tags = load_tag_names(repo)
+        messages = {name: load_message(repo, sha) for name, sha in tags.items()}
+    assert messages == {"detector@v1.0.0": "annotated\n", "light": ""}
+
+
+def test_the_branch_is_named_and_a_lone_commit_has_none(made: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", str(made), str(clone))
+    git(clone, "checkout", "-q", "-b", "a/b")
+    with open_repository(clone) as repo:
+        assert find_branch(repo) == "a/b"
+    git(clone, "checkout", "-q", "--detach")
+    with open_repository(clone) as repo:
+        assert find_branch(repo) is None
+
+
+def test_what_a_partial_clone_lacks_is_said_with_the_cure(made: Path, tmp_path: Path) -> None:
+    git(made, "config", "uploadpack.allowFilter", "true")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "--filter=blob:none", made.as_uri(), str(clone))
+    with open_repository(clone) as repo, pytest.raises(InputError) as caught:
+        load_blob(repo, name_to_commit(repo, "light"), "sub/é")
+    assert "not in this clone" in str(caught.value)
+    git(clone, *str(caught.value).split("`")[1].split()[1:])
+    with open_repository(clone) as repo:
+        assert load_blob(repo, name_to_commit(repo, "light"), "sub/é") == b"1"

@@ -25,9 +25,8 @@ from rhymes.project.why.content import Contents
 from rhymes.project.why.environment import compare_trainings, compare_with_here
 from rhymes.project.why.pipeline import load_pipeline
 from rhymes.project.why.story import Moments, Stages, Story
-from rhymes.versions.dvc import LockedStage, text_to_stages
+from rhymes.versions.dvc import LockedStage, load_cache_folder, text_to_stages
 from rhymes.versions.git import load_blob, name_to_commit, open_repository, short_hash
-from rhymes.versions.scratch import load_cache_folder
 
 LOCK = "dvc.lock"
 
