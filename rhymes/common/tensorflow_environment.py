@@ -18,7 +18,8 @@ NVIDIA_DEVICE = Path("/dev/nvidiactl")
 def set_tensorflow_environment(nvidia_device: Path = NVIDIA_DEVICE) -> None:
     """Set what TensorFlow reads; call it before anything that imports TensorFlow.
 
-    TF_USE_LEGACY_KERAS is set whatever it was: the bytes of a SavedModel differ with it.
+    TF_USE_LEGACY_KERAS is set whatever it was, for with another Keras in the process the bytes of
+    an exported model differ.
     TF_CPP_MIN_LOG_LEVEL keeps a value that it has. Else TensorFlow's warnings stay where there is
     an NVIDIA device, since they say why it is not used; where there is none, TensorFlow would
     report as an error that it found none.

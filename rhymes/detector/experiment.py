@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import tensorflow as tf
 import tf_keras
 from official.core import config_definitions, exp_factory, task_factory
 from official.modeling import hyperparams
 from official.vision import registry_imports  # noqa: F401  (registers the experiments)
 
+from rhymes.common.errors import InputError
 from rhymes.detector.architecture import Architecture, load_architecture
 from rhymes.detector.inference import Inference
 from rhymes.detector.settings import DataFacts, TrainParams
@@ -46,7 +48,8 @@ def build_experiment(params: TrainParams, model: str, facts: DataFacts) -> Exper
         facts: what the data says; sizes of the classifier and of the ground truth follow it.
 
     Raises:
-        InputError: there is no such architecture.
+        InputError: there is no such architecture, or TensorFlow was imported without
+            TF_USE_LEGACY_KERAS.
     """
     architecture = load_architecture(model)
     overrides = {
@@ -69,7 +72,8 @@ def dict_to_experiment(values: Mapping[str, Any], model: str) -> Experiment:
     """Rebuild an experiment of an architecture from `experiment_to_dict`'s values.
 
     Raises:
-        InputError: there is no such architecture.
+        InputError: there is no such architecture, or TensorFlow was imported without
+            TF_USE_LEGACY_KERAS.
     """
     return _override(load_architecture(model), values)
 
@@ -86,9 +90,21 @@ def network_to_inference(experiment: Experiment, network: tf_keras.Model) -> Inf
 
 
 def _override(architecture: Architecture, values: Mapping[str, Any]) -> Experiment:
+    # Each network that is built or exported begins here.
+    _check_keras()
     config = exp_factory.get_exp_config(architecture.stock_experiment)
     hyperparams.override_params_dict(config, dict(values), is_strict=True)
     return Experiment(architecture, config)
+
+
+def _check_keras() -> None:
+    if tf.keras.Model is not tf_keras.Model:
+        raise InputError(
+            "tf.keras is Keras 3, and Model Garden is made with Keras 2; with both in a process an "
+            "exported model has other bytes. Set TF_USE_LEGACY_KERAS=1 before TensorFlow is "
+            "imported, or first call set_tensorflow_environment() of "
+            "rhymes.common.tensorflow_environment"
+        )
 
 
 def _trainer(params: TrainParams) -> dict[str, Any]:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +90,21 @@ def test_every_backbone_fits_the_pyramid(
     outputs = network(tf.zeros([1, 128, 128, 3]), training=True)
     sides = {level: scores.shape[1] for level, scores in outputs["cls_outputs"].items()}
     assert sides == {"3": 16, "4": 8, "5": 4, "6": 2}
+
+
+def test_without_legacy_keras_nothing_is_built_and_the_cure_is_said(root: Path) -> None:
+    """In a process of its own, as a program that uses the library and sets nothing."""
+    code = """if True:
+        from rhymes.common.errors import InputError
+        from rhymes.detector.experiment import dict_to_experiment
+        try:
+            dict_to_experiment({}, "retinanet")
+        except InputError as error:
+            print(error)
+    """
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    assert "Set TF_USE_LEGACY_KERAS=1 before TensorFlow is imported" in done.stdout

@@ -14,6 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from rhymes.common.errors import InputError
+from rhymes.detector import exported
 from rhymes.detector.exported import ExportedDetector
 from stages import verify
 from tests.support.file_contents import folder_to_bytes
@@ -64,7 +65,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, change: Callable[[Outputs], Output
         def call(self, inputs: Any, signature: str) -> Outputs:
             return change(self._model.call(inputs, signature))
 
-    monkeypatch.setattr(verify, "EagerDetector", Eager)
+    monkeypatch.setattr(exported, "EagerDetector", Eager)
 
 
 def save_params(root: Path, **params: Any) -> None:
