@@ -15,7 +15,8 @@ from rhymes.common.tensorflow_environment import set_tensorflow_environment
 VARIABLES = ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL")
 ENTRY_POINTS = (
     "bench.__main__",
-    "rhymes.serving.__main__",
+    "rhymes.cli",
+    "rhymes.serving.serve",
     "stages.train",
     "stages.export",
     "stages.evaluate",
