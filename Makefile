@@ -39,7 +39,8 @@ app: .venv/runtime  ## The page alone, for the model server at $$SERVING_ADDRESS
 
 test: .venv/develop  ## Run all tests (under half an hour on 2 cores)
 	@python -m tools.browser
-	@pytest -n 2 --no-loadscope-reorder
+	@pytest -n 2 --no-loadscope-reorder --cov --cov-report=html:logs/coverage
+	@echo "Lines that the tests' own processes ran: $$(coverage report --format=total) % (logs/coverage/index.html)"
 
 lint: .venv/develop  ## Check style (ruff, shellcheck) and types (mypy)
 	@ruff check .
