@@ -7,12 +7,14 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rhymes.common.tensorflow_environment import set_tensorflow_environment
+from rhymes.metrics import catalogue
 
 pytest_plugins = ["tests.support.red_server"]
 
@@ -82,3 +84,16 @@ def data_versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.support.export_project import make_data_versions
 
     return make_data_versions(tmp_path_factory.mktemp("versions") / "project")
+
+
+@pytest.fixture
+def coco_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """COCO's metrics alone, for what a test compares whole: no added metric concerns it."""
+    names = [f"{kind}_{size}" for kind in ("AP", "AR") for size in ("small", "medium", "large")]
+    names += ["AP", "AP50", "AP75", "AR_1", "AR_10", "AR_100"]
+    rows = tuple(
+        replace(row, is_headline=row.name in ("AP", "AP50"))
+        for row in catalogue.METRICS
+        if row.name in names
+    )
+    monkeypatch.setattr(catalogue, "METRICS", rows)

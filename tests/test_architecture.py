@@ -144,6 +144,7 @@ def test_dvc_yaml_names_what_its_stages_import_and_the_curves_that_they_draw() -
     assert current_text(text) == text, "stale: run `make deps`"
 
 
+@pytest.mark.usefixtures("coco_metrics")
 def test_a_new_headline_metric_gets_its_curve(monkeypatch: pytest.MonkeyPatch) -> None:
     added = replace(catalogue.find_metric("mask_AP50"), name="AP90")
     monkeypatch.setattr(catalogue, "METRICS", (*catalogue.METRICS, added))

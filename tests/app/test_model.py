@@ -18,6 +18,8 @@ from tests.support.coco_factory import draw_jpeg
 from tests.support.color_server import ColorServer
 from tests.support.page_data import HOSTILE, RED, check, choose, save_evaluation, save_split, told
 
+pytestmark = pytest.mark.usefixtures("coco_metrics")
+
 CLASSES = (HOSTILE, "NA", "a.b[c]")
 
 

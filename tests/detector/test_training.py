@@ -136,6 +136,7 @@ def test_trains_on_two_devices(data: Any, root: Path) -> None:
     assert math.isfinite(loss)
 
 
+@pytest.mark.usefixtures("coco_metrics")
 def test_every_plotted_curve_is_there_and_none_is_touched(tmp_path: Path) -> None:
     with TrainingReport(tmp_path / "report", tmp_path / "events") as report:
         report(10, {"train/loss": 2.0})

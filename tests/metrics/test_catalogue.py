@@ -21,6 +21,8 @@ from rhymes.metrics.gate_measuring import measure_candidate
 from rhymes.registry.provenance import provenance_to_message
 from tests.support.detection_factory import detect, make_split
 
+pytestmark = pytest.mark.usefixtures("coco_metrics")
+
 SPLIT = make_split(1, images=12)
 RESULTS = detect(SPLIT, 2)
 
@@ -49,7 +51,7 @@ AP90 = replace(
 
 
 @pytest.fixture
-def added(monkeypatch: pytest.MonkeyPatch) -> None:
+def added(coco_metrics: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "METRICS", (*catalogue.METRICS, AP90, RECALL))
 
 

@@ -36,6 +36,8 @@ from rhymes.metrics.evaluation_report import (
 )
 from tests.support.coco_factory import box_to_polygon, boxes_to_coco
 
+pytestmark = pytest.mark.usefixtures("coco_metrics")
+
 THRESHOLDS = Thresholds(image_score=0.5, confusion_score=0.5, confusion_iou=0.5)
 HERE, THERE = [10, 10, 40, 40], [100, 10, 80, 80]
 

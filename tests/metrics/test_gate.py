@@ -15,6 +15,8 @@ from rhymes.versions.published import Published, results_to_published
 from tests.support.coco_factory import boxes_to_coco
 from tests.support.detection_factory import detect, make_split
 
+pytestmark = pytest.mark.usefixtures("coco_metrics")
+
 RULES = GateParams(
     seed=1, resamples=100, confidence=0.95, min_ap50=0.0, max_ap_loss=0.02,
     max_class_ap_loss=0.05,

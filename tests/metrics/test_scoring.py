@@ -17,6 +17,8 @@ from rhymes.metrics.catalogue import IouType
 from rhymes.metrics.scoring import mean_precision, score
 from tests.support.coco_factory import box_to_polygon, boxes_to_coco
 
+pytestmark = pytest.mark.usefixtures("coco_metrics")
+
 SUMMARY = (
     "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
     "AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large",

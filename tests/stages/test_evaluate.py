@@ -58,6 +58,7 @@ def load(repository: Path, name: str) -> Any:
     return json.loads((repository / "reports/evaluate" / name).read_text())
 
 
+@pytest.mark.usefixtures("coco_metrics")
 def test_measures_what_the_model_finds(repository: Path) -> None:
     evaluate.main()
     metrics, results = load(repository, "metrics.json"), load(repository, "detections.json")
@@ -115,6 +116,7 @@ def test_draws_the_same_images_whatever_the_model_finds(repository: Path) -> Non
     assert drawn[0] != drawn[1], "what is found does differ"
 
 
+@pytest.mark.usefixtures("coco_metrics")
 def test_the_headline_is_a_few_of_the_figures(repository: Path) -> None:
     evaluate.main()
     metrics, headline = load(repository, "metrics.json"), load(repository, "headline.json")

@@ -24,6 +24,8 @@ from tests.support.evaluated_model import (
     save_training,
 )
 
+pytestmark = pytest.mark.usefixtures("coco_metrics")
+
 VOID = {"meta", "img", "br", "hr", "input", "link"}
 
 
