@@ -51,25 +51,25 @@ def show_sides(
         matching: Of the two.
         layers: What is drawn of each object.
         is_agreement_faded: Whether objects on which the sides agree are drawn faintly.
-        highlight: Places of the objects to look at, on either side.
+        highlight: Indices of the objects to look at, on either side.
     """
     same = (
         frozenset(pair.left for pair in matching.same),
         frozenset(pair.right for pair in matching.same),
     )
     chosen = highlight or (None, None)
-    for column, side, agreed, place in zip(st.columns(2), (left, right), same, chosen, strict=True):
+    for column, side, agreed, index in zip(st.columns(2), (left, right), same, chosen, strict=True):
         differing = frozenset(range(len(side.detections))) - agreed
         labels = detections_to_labels(
             side.detections, side.names, scores=side.has_scores, marked=differing
         )
         faded = agreed if is_agreement_faded else frozenset[int]()
         # Where the chosen object is on the other side alone, nothing here competes with it.
-        if highlight is not None and place is None:
+        if highlight is not None and index is None:
             faded = frozenset(range(len(side.detections)))
         with column:
             st.markdown(f"**{plain(side.title)}**")
-            show_drawn(image, side.detections, labels, layers=layers, highlight=place, faded=faded)
+            show_drawn(image, side.detections, labels, layers=layers, highlight=index, faded=faded)
 
 
 def legend(*, is_agreement_faded: bool) -> str:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from app.checked_image import CheckedImage
 from rhymes.client.description import ModelDescription
+from rhymes.common.text import count_to_text
 from rhymes.detections.detections import Detections
 from rhymes.detections.drawing import ALL_LAYERS, Layer, draw_on_scene, image_to_scene
 from rhymes.images.images import image_to_pixels
@@ -99,7 +100,7 @@ def show_drawn(
     faded: frozenset[int] = frozenset(),
 ) -> None:
     """Show an image with what was found in it; see `draw`."""
-    count = f"{len(detections)} object{'' if len(detections) == 1 else 's'}"
+    count = count_to_text(len(detections), "object")
     drawn = draw(image, detections, labels, layers=layers, highlight=highlight, faded=faded)
     st.image(drawn, width="stretch", alt=f"{image.name} with {count}")
 
@@ -120,8 +121,8 @@ def draw(
         detections: Those to draw.
         labels: One for each.
         layers: What is drawn of each.
-        highlight: Place of the one that stands out.
-        faded: Places of those that are drawn faintly.
+        highlight: Index of the one that stands out.
+        faded: Indices of those that are drawn faintly.
     """
     how = (tuple(labels), tuple(sorted(layers)), highlight, tuple(sorted(faded)))
     return _draw((image.digest, _digest(detections), how), image, detections)

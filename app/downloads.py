@@ -1,4 +1,4 @@
-"""What was found -> files to take away: those that `rhymes predict` writes.
+"""Detections -> files to take away: those that `rhymes predict` writes.
 
 One code writes both, so that a page's zip is an export that the pipeline reads, too.
 """
@@ -31,17 +31,17 @@ FOLDER = "predictions"
 
 @dataclass(frozen=True)
 class Results:
-    """What was found in some images by one version.
+    """Detections of one version in some images.
 
     Attributes:
         model: The version.
-        found: Each image and what was found in it, by the user's order.
+        answers: Each image and the server's answer for it, by the user's order.
         failures: Images without an answer, and why.
         display: What of it is wanted: score and classes.
     """
 
     model: ModelDescription
-    found: Sequence[tuple[CheckedImage, ImageAnswer]]
+    answers: Sequence[tuple[CheckedImage, ImageAnswer]]
     failures: Sequence[Failure]
     display: Display
 
@@ -57,7 +57,7 @@ def image_to_json(image: CheckedImage, results: Results) -> str:
     Raises:
         InputError: a class has no name.
     """
-    chosen = replace(results, found=[pair for pair in results.found if pair[0] is image])
+    chosen = replace(results, answers=[pair for pair in results.answers if pair[0] is image])
     (outputs,) = _outputs(chosen, is_drawn=False, is_copied=False)
     return outputs.prediction
 
@@ -115,11 +115,11 @@ def _outputs(results: Results, *, is_drawn: bool, is_copied: bool) -> Iterator[O
     settings = OutputSettings(
         results.model.class_names, results.dialect, results.display.score, is_drawn, _about(results)
     )
-    listed = names_to_images(image.name for image, _ in results.found)
-    pairs = zip(listed, results.found, strict=True)
-    for number, (named, (image, found)) in enumerate(pairs, start=1):
+    listed = names_to_images(image.name for image, _ in results.answers)
+    pairs = zip(listed, results.answers, strict=True)
+    for number, (named, (image, answer)) in enumerate(pairs, start=1):
         yield detections_to_outputs(
             LoadedImage(replace(named, is_copied=is_copied), number, image.data, image.upright),
-            results.display.of_classes(found.detections),
+            results.display.of_classes(answer.detections),
             settings,
         )

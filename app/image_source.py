@@ -16,6 +16,7 @@ from app.plain_text import plain
 from app.repository import load_image, load_split
 from rhymes.client.errors import BadImage
 from rhymes.coco.files import image_to_name
+from rhymes.common.text import count_to_text
 
 FILES, CAMERA, TEST = "Your files", "Camera", "Test split"
 MAX_IMAGES = 100
@@ -53,13 +54,13 @@ def choose_image(key: str, source: str = FILES) -> CheckedImage | None:
     images = choose_images(key, source)
     if len(images) <= 1:
         return images[0] if images else None
-    place = st.selectbox(
+    index = st.selectbox(
         "Image",
         range(len(images)),
         format_func=lambda i: f"{i + 1}. {images[i].name}",
         key=f"{key} image",
     )
-    return images[place]
+    return images[index]
 
 
 def _choose_files() -> list[CheckedImage]:
@@ -79,7 +80,7 @@ def _choose_files() -> list[CheckedImage]:
         st.rerun()
     _show_problems(state.get(_PROBLEMS, []))
     if images and st.button(
-        f"Remove {len(images)} image{'' if len(images) == 1 else 's'}",
+        f"Remove {count_to_text(len(images), 'image')}",
         icon=":material/delete:",
     ):
         del state[_IMAGES]
@@ -139,11 +140,11 @@ def _photograph(key: str) -> list[CheckedImage]:
 def _choose_from_test(key: str) -> CheckedImage:
     split = load_split("test")
     images = list(split.images.values())
-    place = st.selectbox(
+    index = st.selectbox(
         "CheckedImage of the test split",
         range(len(images)),
         format_func=lambda i: image_to_name(images[i]),
         key=f"{key} test image",
         help="Images that the training never saw.",
     )
-    return bytes_to_image(image_to_name(images[place]), load_image(images[place]))
+    return bytes_to_image(image_to_name(images[index]), load_image(images[index]))

@@ -50,7 +50,7 @@ def choose_row(
     fractions: Mapping[str, str] = _NO_FRACTIONS,
     height: int | Literal["auto"] = "auto",
 ) -> int | None:
-    """Show a table of which one row can be chosen; return its place.
+    """Show a table of which one row can be chosen; return its index.
 
     Args:
         table: What to show.

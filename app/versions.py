@@ -14,13 +14,13 @@ from rhymes.coco.label_map import class_name
 from rhymes.detections.detections import Detections
 
 
-def choose_version(key: str, label: str = "Version of the model", place: int = 0) -> int:
+def choose_version(key: str, label: str = "Version of the model", index: int = 0) -> int:
     """Show the versions that answer; return the chosen one.
 
     Args:
         key: Of the view.
         label: Of the picker.
-        place: Of the one that is chosen at first; 0 is the newest.
+        index: Of the one that is chosen at first; 0 is the newest.
 
     Raises:
         ServingError: there is no server, or no version that answers.
@@ -29,7 +29,7 @@ def choose_version(key: str, label: str = "Version of the model", place: int = 0
     version: int = st.selectbox(
         label,
         available,
-        index=min(place, len(available) - 1),
+        index=min(index, len(available) - 1),
         key=f"{key} version",
         help="The numbers that the server knows the model's versions by.",
     )

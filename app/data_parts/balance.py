@@ -65,10 +65,10 @@ def _show_chart(table: pd.DataFrame) -> None:
                 "class": str(name),
                 "split": split,
                 "objects": int(row[split]),
-                "place": place,
+                "index": index,
                 "rank": _SPLITS.index(split),
             }
-            for place, (name, row) in enumerate(shown.iterrows())
+            for index, (name, row) in enumerate(shown.iterrows())
             for split in _SPLITS
         ]
     )
@@ -78,7 +78,7 @@ def _show_chart(table: pd.DataFrame) -> None:
         .encode(
             x=alt.X("objects:Q", title="objects"),
             y=alt.Y(
-                "class:N", sort=alt.SortField("place"), title=None, axis=alt.Axis(labelLimit=240)
+                "class:N", sort=alt.SortField("index"), title=None, axis=alt.Axis(labelLimit=240)
             ),
             color=alt.Color(
                 "split:N", sort=list(_SPLITS), title=None, legend=alt.Legend(orient="top")

@@ -16,12 +16,13 @@ from app.predictions import load_measured, saved_detections, served_detections
 from app.repository import Split, load_image, load_split
 from app.versions import choose_version
 from rhymes.coco.files import CocoImage, image_to_name
+from rhymes.common.text import count_to_text
 from rhymes.detections.detections import Detections, annotations_to_detections
 from rhymes.detections.drawing import detections_to_labels
 from rhymes.detections.matching import Matching, match_detections
 
-_EVERY, _EMPTY = 0, -1  # in the place of a class id
-_PLACE = "data place"
+_EVERY, _EMPTY = 0, -1  # instead of a class id
+_NUMBER = "data number"
 _GROUND_TRUTH, _REPORT, _SERVED = (
     "Ground truth alone",
     "Report's predictions",
@@ -79,20 +80,20 @@ def _holds(split: Split, image_id: int, class_id: int) -> bool:
 
 
 def _choose_place(count: int) -> int:
-    """Step through the images; return the place of the one to show."""
+    """Step through the images; return the index of the one to show."""
     state = st.session_state
-    state[_PLACE] = min(max(state.get(_PLACE, 1), 1), count)
+    state[_NUMBER] = min(max(state.get(_NUMBER, 1), 1), count)
 
     def step(by: int) -> None:
-        state[_PLACE] = (state[_PLACE] - 1 + by) % count + 1
+        state[_NUMBER] = (state[_NUMBER] - 1 + by) % count + 1
 
     back, number, forth = st.columns([1, 2, 1], vertical_alignment="bottom")
     back.button(
         "Previous", icon=":material/arrow_back:", on_click=step, args=(-1,), width="stretch"
     )
-    number.number_input(f"Image, 1 to {count}", 1, count, key=_PLACE)
+    number.number_input(f"Image, 1 to {count}", 1, count, key=_NUMBER)
     forth.button("Next", icon=":material/arrow_forward:", on_click=step, args=(1,), width="stretch")
-    return int(state[_PLACE]) - 1
+    return int(state[_NUMBER]) - 1
 
 
 def _show_ground_truth(split: Split, image: CocoImage) -> None:
@@ -137,19 +138,22 @@ def _controls(names: dict[int, str], *, has_masks: bool) -> Display:
 def _count(ground_truth: Detections) -> str:
     if not len(ground_truth):
         return "nothing in it"
-    return f"{len(ground_truth)} object{'' if len(ground_truth) == 1 else 's'}"
+    return count_to_text(len(ground_truth), "object")
 
 
 def _verdict(matching: Matching) -> str:
-    told = [f"{len(matching.same)} found"]
-    told += [f"{len(matching.left_only)} missed"] if matching.left_only else []
-    told += [f"{len(matching.confused)} taken for another class"] if matching.confused else []
-    told += [f"{len(matching.right_only)} invented"] if matching.right_only else []
+    told = [count_to_text(len(matching.same), "true positive")]
+    if missed := len(matching.left_only):
+        told.append(count_to_text(missed, "missed (false negative)", "missed (false negatives)"))
+    if confused := len(matching.confused):
+        told.append(f"{confused} taken for another class")
+    if matching.right_only:
+        told.append(count_to_text(len(matching.right_only), "false positive"))
     return ", ".join(told)
 
 
 def _name_neighbours(images: Sequence[CocoImage]) -> None:
-    place = int(st.session_state[_PLACE]) - 1
-    following = [image_to_name(image) for image in images[place + 1 : place + 1 + _NAMED]]
+    index = int(st.session_state[_NUMBER]) - 1
+    following = [image_to_name(image) for image in images[index + 1 : index + 1 + _NAMED]]
     if following:
         st.caption("Next: " + plain(", ".join(following), 300))

@@ -133,8 +133,8 @@ def _show_place(split: Split, judged: PredictedImage, error: LabelError) -> None
 
 def _contradiction(shown: Detections, error: LabelError) -> int | None:
     """Place of the detection that an error is about."""
-    for place in range(len(shown)):
-        is_class = int(shown.class_ids[place]) == error.model_label
-        if is_class and float(shown.scores[place]) == error.score:
-            return place
+    for index in range(len(shown)):
+        is_class = int(shown.class_ids[index]) == error.model_label
+        if is_class and float(shown.scores[index]) == error.score:
+            return index
     return None

@@ -21,6 +21,7 @@ from app.plain_text import plain
 from app.tables import choose_row
 from app.versions import CommonClasses, choose_version, join_classes
 from rhymes.client.description import ModelDescription
+from rhymes.common.text import count_to_text
 from rhymes.detections.matching import IOU, Matching, match_detections
 
 _KEY = "compare"
@@ -41,7 +42,7 @@ def _choose_models() -> tuple[ModelDescription, ModelDescription]:
     available = backend.available_versions()
     left, right = st.columns(2)
     with left:
-        first = choose_version(f"{_KEY} left", "One version", place=1)
+        first = choose_version(f"{_KEY} left", "One version", index=1)
     with right:
         second = choose_version(f"{_KEY} right", "The other")
     if len(available) == 1:
@@ -65,22 +66,22 @@ def _show_image(image: CheckedImage, left: ModelDescription, right: ModelDescrip
             floor=max(model_floor(left), model_floor(right)),
         )
         is_faded = st.toggle("Fade what both agree on", value=True, key=f"{_KEY} faded")
-    found = backend.detect(image, left.version), backend.detect(image, right.version)
+    answers = backend.detect(image, left.version), backend.detect(image, right.version)
     sides = [
         Side(
             f"Version {model.version}: {_timing(each)}",
             display.choose(common.renumber(each.detections, model.class_names)),
             common.names,
         )
-        for model, each in zip((left, right), found, strict=True)
+        for model, each in zip((left, right), answers, strict=True)
     ]
     matching = match_detections(sides[0].detections, sides[1].detections)
     # Where all is agreed on there is nothing to make room for.
     is_faded = is_faded and matching.differences > 0
     st.subheader(_verdict(matching), anchor=False)
-    place = st.container()
+    above = st.container()
     highlight = _choose_difference(image, sides, matching)
-    with place:
+    with above:
         show_sides(
             image,
             sides[0],
@@ -93,13 +94,12 @@ def _show_image(image: CheckedImage, left: ModelDescription, right: ModelDescrip
         st.caption(legend(is_agreement_faded=is_faded))
 
 
-def _timing(found: ImageAnswer) -> str:
-    return f"{1000 * found.seconds:.0f} ms"
+def _timing(answer: ImageAnswer) -> str:
+    return f"{1000 * answer.seconds:.0f} ms"
 
 
 def _verdict(matching: Matching) -> str:
-    same = len(matching.same)
-    agreed = f"They agree on {same} object{'' if same == 1 else 's'}"
+    agreed = f"They agree on {count_to_text(len(matching.same), 'object')}"
     return f"{agreed}, and differ on {matching.differences}"
 
 
@@ -112,11 +112,11 @@ def _name_classes(common: CommonClasses, left: ModelDescription, right: ModelDes
 def _choose_difference(
     image: CheckedImage, sides: list[Side], matching: Matching
 ) -> tuple[int | None, int | None] | None:
-    """Show a table of what differs; return the places of the object that is chosen."""
+    """Show a table of what differs; return the indices of the object that is chosen."""
     rows: list[tuple[int | None, int | None, float]] = [
         *((pair.left, pair.right, pair.iou) for pair in matching.confused),
-        *((place, None, 0.0) for place in matching.left_only),
-        *((None, place, 0.0) for place in matching.right_only),
+        *((index, None, 0.0) for index in matching.left_only),
+        *((None, index, 0.0) for index in matching.right_only),
     ]
     if not rows:
         return None
@@ -139,11 +139,11 @@ def _choose_difference(
     return None if chosen is None else rows[chosen][:2]
 
 
-def _says(side: Side, place: int | None) -> str:
-    if place is None:
+def _says(side: Side, index: int | None) -> str:
+    if index is None:
         return "nothing there"
-    found = side.detections
-    return f"{side.names[int(found.class_ids[place])]} {found.scores[place]:.2f}"
+    detections = side.detections
+    return f"{side.names[int(detections.class_ids[index])]} {detections.scores[index]:.2f}"
 
 
 def _show_metrics(left: ModelDescription, right: ModelDescription) -> None:

@@ -20,6 +20,7 @@ from app.tables import choose_row, count_classes, detections_to_table
 from app.versions import choose_version
 from rhymes.client.description import ModelDescription
 from rhymes.client.errors import ServingError
+from rhymes.common.text import count_to_text
 from rhymes.detections.detections import Detections
 from rhymes.detections.drawing import detections_to_labels
 from rhymes.predictions.image_list import Failure
@@ -51,10 +52,10 @@ def _show_results(images: Sequence[CheckedImage]) -> None:
         with main:
             answers = detect_all(images, version)
         results, gone = _sort(images, answers, model, display)
-        if results.found:
+        if results.answers:
             with main:
-                place = _choose_one(results) if len(images) > 1 else 0
-            _show_one(results, place, main)
+                index = _choose_one(results) if len(images) > 1 else 0
+            _show_one(results, index, main)
         with main:
             _show_failures(results.failures)
         if gone is not None:
@@ -84,22 +85,22 @@ def _sort(
 
 
 def _choose_one(results: Results) -> int:
-    """Show a table of all images; return the place of the one to look at."""
+    """Show a table of all images; return the index of the one to look at."""
     by_doubt = st.toggle(
         "Most uncertain first",
         key=f"{_KEY} order",
         help="First the images in which the model hesitates most: those are worth annotating.",
     )
-    doubts = [detections_to_uncertainty(found.detections) for _, found in results.found]
+    doubts = [detections_to_uncertainty(found.detections) for _, found in results.answers]
     order = most_uncertain_first(doubts) if by_doubt else list(range(len(doubts)))
     table = pd.DataFrame(
         {
-            "Image": [results.found[i][0].name for i in order],
+            "Image": [results.answers[i][0].name for i in order],
             "Objects": [len(_shown(results, i)) for i in order],
             "Doubt": [doubts[i].highest for i in order],
         }
     )
-    key = f"images {hash(tuple(results.found[i][0].digest for i in order))}"
+    key = f"images {hash(tuple(results.answers[i][0].digest for i in order))}"
     chosen = choose_row(
         table,
         key,
@@ -109,15 +110,15 @@ def _choose_one(results: Results) -> int:
     return order[chosen or 0]
 
 
-def _shown(results: Results, place: int) -> Detections:
-    return results.display.choose(results.found[place][1].detections)
+def _shown(results: Results, index: int) -> Detections:
+    return results.display.choose(results.answers[index][1].detections)
 
 
-def _show_one(results: Results, place: int, main: st.delta_generator.DeltaGenerator) -> None:
-    image, found = results.found[place]
+def _show_one(results: Results, index: int, main: st.delta_generator.DeltaGenerator) -> None:
+    image, found = results.answers[index]
     names, display = results.model.class_names, results.display
-    shown = _shown(results, place)
-    count = f"{len(shown)} object{'' if len(shown) == 1 else 's'}"
+    shown = _shown(results, index)
+    count = count_to_text(len(shown), "object")
     st.subheader(f"{count} in {plain(image.name, 40)}", anchor=False)
     hidden = len(found.detections) - len(shown)
     st.caption(
@@ -135,7 +136,7 @@ def _show_one(results: Results, place: int, main: st.delta_generator.DeltaGenera
     with classes:
         st.dataframe(count_classes(shown, names), hide_index=True)
     with files:
-        _offer_files(results, place)
+        _offer_files(results, index)
     with main:
         labels = detections_to_labels(shown, names)
         show_drawn(image, shown, labels, layers=display.layers, highlight=chosen)
@@ -151,8 +152,8 @@ def _timing(found: ImageAnswer) -> str:
     )
 
 
-def _offer_files(results: Results, place: int) -> None:
-    image, shown = results.found[place][0], _shown(results, place)
+def _offer_files(results: Results, index: int) -> None:
+    image, shown = results.answers[index][0], _shown(results, index)
     display, names = results.display, results.model.class_names
     stem = image.name.rpartition(".")[0] or image.name
     st.caption("Files hold what is shown: the score and the classes chosen above count.")
@@ -172,13 +173,13 @@ def _offer_files(results: Results, place: int) -> None:
         on_click="ignore",
         icon=":material/data_object:",
     )
-    if len(results.found) > 1:
+    if len(results.answers) > 1:
         _offer_all(results)
 
 
 def _offer_all(results: Results) -> None:
     st.divider()
-    count = len(results.found)
+    count = len(results.answers)
     is_ranked = st.toggle("Most uncertain images first in the CSV", value=True, key=f"{_KEY} rank")
     rank: Rank = "uncertain" if is_ranked else "input"
     st.download_button(
@@ -208,7 +209,6 @@ def _show_failures(failures: Sequence[Failure]) -> None:
     if len(lines) > _MAX_NAMED:
         lines[_MAX_NAMED:] = [f"- and {len(lines) - _MAX_NAMED} more"]
     st.warning(
-        f"{len(failures)} image{'' if len(failures) == 1 else 's'} without an answer:\n\n"
-        + "\n".join(lines),
+        f"{count_to_text(len(failures), 'image')} without an answer:\n\n" + "\n".join(lines),
         icon=":material/warning:",
     )

@@ -12,6 +12,7 @@ from rhymes.coco.export_images import ExportImage
 from rhymes.coco.splits import SPLITS
 from rhymes.common.files import save_json, save_text
 from rhymes.common.markdown import rows_to_table, text_to_cell
+from rhymes.common.text import count_to_text
 from rhymes.export.annotations import ITEM_REASONS, Reason
 from rhymes.export.categories import LabelMatcher
 from rhymes.export.dialects import DIALECTS
@@ -65,13 +66,16 @@ def _class_warnings(counts: ConversionCounts) -> Iterator[str]:
     }
     absent = [name for name, count in by_class.items() if not any(count.values())]
     if absent:
-        yield f"{_count(absent, 'class has', 'classes have')} no object at all: {_list(absent)}."
+        yield (
+            f"{count_to_text(len(absent), 'class has', 'classes have')} "
+            f"no object at all: {_list(absent)}."
+        )
     for split in SPLITS:
         lacking = [n for n, count in by_class.items() if not count[split] and n not in absent]
         if lacking and counts.images[split]:
             what = "cannot be learned" if split == "train" else "cannot be measured there"
             yield (
-                f"{_count(lacking, 'class has', 'classes have')} no object in {split} "
+                f"{count_to_text(len(lacking), 'class has', 'classes have')} no object in {split} "
                 f"and {what}: {_list(lacking)}."
             )
 
@@ -79,7 +83,8 @@ def _class_warnings(counts: ConversionCounts) -> Iterator[str]:
 def _image_warnings(images: Sequence[ExportImage]) -> Iterator[str]:
     if bare := [image.source for image in images if image.broken and not image.class_ids]:
         yield (
-            f"{_count(bare, 'image has', 'images have')} lost every object to bad data and would "
+            f"{count_to_text(len(bare), 'image has', 'images have')} "
+            "lost every object to bad data and would "
             f"teach that there is nothing to see: {_list(bare)}."
         )
     hashes = Counter(image.sha256 for image in images)
@@ -90,7 +95,8 @@ def _image_warnings(images: Sequence[ExportImage]) -> Iterator[str]:
         )
     if shared := [image.source for image in images if len(image.rows) > 1]:
         yield (
-            f"{_count(shared, 'image stands', 'images stand')} in several rows, which are merged; "
+            f"{count_to_text(len(shared), 'image stands', 'images stand')} "
+            "in several rows, which are merged; "
             "if several people drew the same objects, they are there more than once unless their "
             f"outlines are equal: {_list(shared)}."
         )
@@ -104,7 +110,8 @@ def _label_warnings(counts: ConversionCounts, matcher: LabelMatcher) -> Iterator
     ]
     if pairs:
         yield (
-            f"{_count(pairs, 'label is', 'labels are')} no class but may be a misspelling of one: "
+            f"{count_to_text(len(pairs), 'label is', 'labels are')} "
+            "no class but may be a misspelling of one: "
             f"{_list(pairs)}."
         )
 
@@ -112,14 +119,11 @@ def _label_warnings(counts: ConversionCounts, matcher: LabelMatcher) -> Iterator
 def _pin_warnings(missing: Sequence[str]) -> Iterator[str]:
     if missing:
         yield (
-            f"{_count(missing, 'group is', 'groups are')} pinned in splits.csv but not in the "
+            f"{count_to_text(len(missing), 'group is', 'groups are')} "
+            "pinned in splits.csv but not in the "
             "export, and stay pinned; if coco.group_pattern was changed, their images were split "
             f"anew under other keys: {_list(missing)}."
         )
-
-
-def _count(found: Sequence[object], one: str, many: str) -> str:
-    return f"{len(found)} {one if len(found) == 1 else many}"
 
 
 def _list(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from rhymes.coco.conversion_report import MEANINGS
 from rhymes.coco.splits import SPLITS
 from rhymes.common.markdown import rows_to_table, text_to_cell
+from rhymes.common.text import count_to_text
 from rhymes.data_diff.data_comparison import ClassChange, ClassCounts, Comparison, split_counts
 from rhymes.data_diff.image_labels import ImageLabels
 from rhymes.data_diff.label_changes import LabelChanges
@@ -49,7 +50,7 @@ def _changed_split(comparison: Comparison) -> Iterator[str]:
         return
     listed = ", ".join(f"{before} -> {after}: {n}" for (before, after), n in sorted(ways.items()))
     count = ways.total()
-    text = f"**{_count(count, 'image is', 'images are')} in another split** ({listed})."
+    text = f"**{count_to_text(count, 'image is', 'images are')} in another split** ({listed})."
     leaked = sum(n for (before, after), n in ways.items() if before == "train" and after != "train")
     if leaked:
         text += (
@@ -63,7 +64,7 @@ def _changed_split(comparison: Comparison) -> Iterator[str]:
 
 
 def _class_change_to_text(change: ClassChange, comparison: Comparison) -> str:
-    objects = _count(change.objects, "object", "objects")
+    objects = count_to_text(change.objects, "object", "objects")
     names = _list([f"'{name}'" for name in change.new])
     if change.is_rename:
         ids = {name: number for number, name in comparison.new.names.items()}
@@ -95,7 +96,8 @@ def _ids(comparison: Comparison) -> Iterator[str]:
     if moved := comparison.moved_ids:
         listed = _list([f"'{name}' {old} -> {new}" for name, (old, new) in moved.items()])
         yield (
-            f"{_count(len(moved), 'class has', 'classes have')} another id: {listed}. Ids follow "
+            f"{count_to_text(len(moved), 'class has', 'classes have')} "
+            f"another id: {listed}. Ids follow "
             "the order of the categories CSV, and a model knows its classes by id: one trained on "
             "the old version must be read with that version's label map. New classes at the end "
             "of the CSV leave the ids as they are."
@@ -104,13 +106,13 @@ def _ids(comparison: Comparison) -> Iterator[str]:
 
 def _images(comparison: Comparison) -> Iterator[str]:
     if replaced := comparison.replaced:
-        count = _count(len(replaced), "image has", "images have")
+        count = count_to_text(len(replaced), "image has", "images have")
         yield (
             f"{count} other bytes under the same name: {_list([p.new.name for p in replaced])}. "
             "Pins of the old bytes' hash do not hold them in their split."
         )
     if renamed := comparison.renamed:
-        count = _count(len(renamed), "image has", "images have")
+        count = count_to_text(len(renamed), "image has", "images have")
         yield f"{count} the same bytes under another name."
 
 
@@ -125,10 +127,6 @@ def _drops(old: DataVersion, new: DataVersion) -> Iterator[str]:
                 f"{more} more than before dropped as `{reason}` ({count} in all); the new "
                 "version's report.md says which rows."
             )
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
 
 
 def _list(names: list[str]) -> str:

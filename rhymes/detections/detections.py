@@ -84,7 +84,7 @@ class Detections:
         return self.select(np.flatnonzero(self.scores >= np.float32(score)))
 
     def select(self, indices: ArrayLike) -> Detections:
-        """Those at these places, in ascending order (so that the best stay first)."""
+        """Those at these indices, in ascending order (so that the best stay first)."""
         chosen = np.sort(np.asarray(indices, dtype=np.intp))
         masks = None if self.masks is None else tuple(self.masks[i] for i in chosen)
         return Detections(
@@ -125,7 +125,7 @@ def outputs_to_detections(
         outputs: `detection_boxes` [N, K, 4] (ymin, xmin, ymax, xmax as fractions of the image),
             `detection_scores` [N, K], `detection_classes` [N, K], `num_detections` [N], and
             perhaps `detection_masks` [N, K, h, w] (probabilities inside the box).
-        index: The image's place in the batch.
+        index: The image's index in the batch.
         width: Of the upright image, in pixels.
         height: Of the upright image, in pixels.
 

@@ -104,8 +104,8 @@ def draw_detections(
         detections: The objects; the best are drawn last, on top.
         labels: One for each object. They are moved apart where they would overlap.
         layers: What is drawn of each object.
-        highlight: Place of the one object to look at: all others are faded.
-        faded: Places of objects that are drawn faintly, without a label.
+        highlight: Index of the one object to look at: all others are faded.
+        faded: Indices of objects that are drawn faintly, without a label.
 
     Returns:
         RGB, enlarged or reduced so that the longer side is of 720 to 1280 pixels.
@@ -137,9 +137,9 @@ def draw_on_scene(
     faded: Collection[int] = (),
 ) -> Image.Image:
     """Draw on what `image_to_scene` made of the detections' image. See `draw_detections`."""
-    places = range(len(detections))
-    strong = [i for i in places if i not in faded] if highlight is None else [highlight]
-    faint = [i for i in places if i not in strong]
+    indices = range(len(detections))
+    strong = [i for i in indices if i not in faded] if highlight is None else [highlight]
+    faint = [i for i in indices if i not in strong]
     drawn = scene.copy()
     if faint:
         # An outline cannot be translucent by itself, so that all of them are blended.
@@ -223,8 +223,8 @@ def side_by_side(
     font = ImageFont.truetype(str(FONT), _CAPTION)
     middle = line // 2
     _write_line(write, (margin, middle), caption, joined.width - 2 * margin, font)
-    for place, (image, title) in enumerate(zip((left, right), titles, strict=True)):
-        x = margin + place * (left.width + margin)
+    for column, (image, title) in enumerate(zip((left, right), titles, strict=True)):
+        x = margin + column * (left.width + margin)
         _write_line(write, (x, line + middle), title, left.width, font)
         joined.paste(image, (x, top))
     return joined

@@ -72,7 +72,7 @@ class LabelError:
 
 @dataclass(frozen=True, eq=False)
 class PredictedImage:
-    """An image with its ground truth and all that a model found in it, of whatever score."""
+    """An image with its ground truth and all detections of a model, of whatever score."""
 
     image: CocoImage
     annotations: Sequence[CocoAnnotation]
@@ -88,16 +88,18 @@ def find_label_errors(
         images: To judge.
         min_score: Of a detection that is believed against the ground truth.
     """
-    found: Counter[int] = Counter()
+    true_positives: Counter[int] = Counter()
     objects: Counter[int] = Counter()
     errors: list[LabelError] = []
     for judged in images:
         image = _MatchedImage(judged, min_score)
         objects.update(image.ground_truth.class_ids.tolist())
-        found.update(int(image.ground_truth.class_ids[pair.left]) for pair in image.matching.same)
+        true_positives.update(
+            int(image.ground_truth.class_ids[pair.left]) for pair in image.matching.same
+        )
         errors += image.errors()
-    # A class that the model hardly ever finds proves nothing by not being found.
-    recalls = {class_id: found[class_id] / count for class_id, count in objects.items()}
+    # A class that the model hardly ever detects proves nothing by a false negative.
+    recalls = {class_id: true_positives[class_id] / count for class_id, count in objects.items()}
     weighed = (
         replace(error, suspicion=recalls[error.label])
         if error.problem == Problem.UNSEEN and error.label is not None
@@ -136,9 +138,9 @@ class _MatchedImage:
                     Problem.SWAPPED, pair.left, pair.right, score * (1 - own)
                 )
 
-    def _own_score(self, place: int) -> float:
-        is_own = (self._all.class_ids == self.ground_truth.class_ids[place]) & (
-            self._ious[place] >= IOU
+    def _own_score(self, index: int) -> float:
+        is_own = (self._all.class_ids == self.ground_truth.class_ids[index]) & (
+            self._ious[index] >= IOU
         )
         return float(self._all.scores[is_own].max(initial=0))
 

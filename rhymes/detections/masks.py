@@ -256,9 +256,9 @@ def _passed_sides() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     for step_in, step_out in np.ndindex(8, 8):
         turn = (step_in + 4 - step_out - 1) % 8
         met = [(step_in + 4 - 1 - i) % 8 for i in range(turn)]
-        for place, side in enumerate(code for code in met if code % 2 == 0):
-            middles[step_in, step_out, place] = 0.5 + 0.5 * _STEPS[side]
-            used[step_in, step_out, place] = True
+        for index, side in enumerate(code for code in met if code % 2 == 0):
+            middles[step_in, step_out, index] = 0.5 + 0.5 * _STEPS[side]
+            used[step_in, step_out, index] = True
     return middles, used
 
 

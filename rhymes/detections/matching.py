@@ -29,8 +29,8 @@ class Pair:
     """The same object on both sides.
 
     Attributes:
-        left: Its place on the left.
-        right: Its place on the right.
+        left: Its index on the left.
+        right: Its index on the right.
         iou: Of its boxes.
     """
 
@@ -46,8 +46,8 @@ class Matching:
     Attributes:
         same: Pairs of one class.
         confused: Pairs of different classes.
-        left_only: Places of those on the left without a partner.
-        right_only: Places of those on the right without a partner.
+        left_only: Indices of those on the left without a partner.
+        right_only: Indices of those on the right without a partner.
     """
 
     same: tuple[Pair, ...]
@@ -88,7 +88,7 @@ def match_detections(left: Detections, right: Detections, *, iou: float = IOU) -
     Args:
         left: Ground truth, or one model's detections.
         right: Detections, the best first.
-        iou: Least IoU of a pair.
+        iou: Minimum IoU of a pair.
 
     Raises:
         ValueError: the sides are of images of different sizes.
@@ -107,7 +107,7 @@ def match_boxes(left: Boxes, right: Boxes, *, iou: float = IOU) -> Matching:
     Args:
         left: xmin, ymin, xmax, ymax of each: float [n, 4]; and its class: int [n].
         right: The same of the other side.
-        iou: Least IoU of a pair.
+        iou: Minimum IoU of a pair.
     """
     (left_boxes, left_classes), (right_boxes, right_classes) = left, right
     ious = _ious(left_boxes, right_boxes)
@@ -120,13 +120,13 @@ def match_boxes(left: Boxes, right: Boxes, *, iou: float = IOU) -> Matching:
 
 
 def _pair(
-    ious: NDArray[np.float64], free: tuple[NDArray[np.bool_], NDArray[np.bool_]], least: float
+    ious: NDArray[np.float64], free: tuple[NDArray[np.bool_], NDArray[np.bool_]], min_iou: float
 ) -> Iterator[Pair]:
     """Pair what is free, the right side choosing in its order; mark it as taken."""
     free_left, free_right = free
     for right in np.flatnonzero(free_right):
         candidates = np.where(free_left, ious[:, right], -1.0)
-        if not candidates.size or candidates.max() < least:
+        if not candidates.size or candidates.max() < min_iou:
             continue
         # Of equal ones COCO takes the last.
         left = candidates.size - 1 - int(np.argmax(candidates[::-1]))

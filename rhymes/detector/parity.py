@@ -26,7 +26,7 @@ _FINEST = -7
 
 @dataclass(frozen=True)
 class ImageOutputs:
-    """What one side found in one image.
+    """What one side gives for one image.
 
     Attributes:
         boxes: float [n, 4], fractions of the image's sides.
@@ -43,7 +43,7 @@ class ImageOutputs:
     max_detections: int
 
 
-def outputs_to_found(outputs: Mapping[str, NDArray[Any]]) -> ImageOutputs:
+def outputs_to_image_outputs(outputs: Mapping[str, NDArray[Any]]) -> ImageOutputs:
     """Take the detections out of a model's outputs for one image, padding left out.
 
     Raises:
@@ -60,7 +60,7 @@ def outputs_to_found(outputs: Mapping[str, NDArray[Any]]) -> ImageOutputs:
     return ImageOutputs(boxes, scores, classes, masks, outputs[SCORES].shape[1])
 
 
-def detections_to_found(detections: Detections, max_detections: int) -> ImageOutputs:
+def detections_to_image_outputs(detections: Detections, max_detections: int) -> ImageOutputs:
     """Take the detections as a client has them; `max_detections` is the model's."""
     sides = np.array([detections.width, detections.height] * 2, np.float32)
     return ImageOutputs(
@@ -114,46 +114,46 @@ class Parity:
         return name, self.differences[name]
 
 
-def compare_found(
-    expected: ImageOutputs, found: ImageOutputs, tolerance: float, threshold: float = 0.0
+def compare_outputs(
+    expected: ImageOutputs, actual: ImageOutputs, tolerance: float, threshold: float = 0.0
 ) -> Parity:
-    """Compare what two sides found in one image.
+    """Compare what two sides give for one image.
 
     Args:
         expected: one side.
-        found: the other.
+        actual: the other.
         tolerance: up to which difference of box and score two detections are one.
         threshold: the score below which the model drops detections. A detection that one side
             alone has is borderline when its score is not above this, or above the least score of
             the other side where that one has no room left, by more than the tolerance.
     """
     parity = Parity(tolerance, images=1, detections=len(expected.scores))
-    pairs, moved = _pair(expected, found, tolerance)
+    pairs, moved = _pair(expected, actual, tolerance)
     parity.moved = moved
-    rows = _left_over(pairs, 0, expected, found, tolerance, threshold)
-    columns = _left_over(pairs, 1, found, expected, tolerance, threshold)
+    rows = _left_over(pairs, 0, expected, actual, tolerance, threshold)
+    columns = _left_over(pairs, 1, actual, expected, tolerance, threshold)
     parity.borderline = (
-        len(expected.scores) + len(found.scores) - 2 * len(pairs) - len(rows) - len(columns)
+        len(expected.scores) + len(actual.scores) - 2 * len(pairs) - len(rows) - len(columns)
     )
     # Those are no pairs, but by the difference between them a reader sees what is wrong.
     pairs += zip(rows, columns, strict=False)
     parity.note(COUNT, abs(len(rows) - len(columns)))
     for name, values, others in (
-        (BOXES, expected.boxes, found.boxes),
-        (SCORES, expected.scores, found.scores),
-        (CLASSES, expected.classes, found.classes),
+        (BOXES, expected.boxes, actual.boxes),
+        (SCORES, expected.scores, actual.scores),
+        (CLASSES, expected.classes, actual.classes),
     ):
         parity.note(name, max((_distance(values[i], others[j]) for i, j in pairs), default=0.0))
-    if expected.masks is not None and found.masks is not None:
-        one, two = expected.masks, found.masks
+    if expected.masks is not None and actual.masks is not None:
+        one, two = expected.masks, actual.masks
         parity.note(MASKS, max((_distance(one[i], two[j]) for i, j in pairs), default=0.0))
-    elif expected.masks is not found.masks:
+    elif expected.masks is not actual.masks:
         parity.note(MASKS, math.inf)
     return parity
 
 
 def _pair(
-    expected: ImageOutputs, found: ImageOutputs, tolerance: float
+    expected: ImageOutputs, actual: ImageOutputs, tolerance: float
 ) -> tuple[list[tuple[int, int]], int]:
     """Pair detections of one class whose boxes and scores agree; say how many have moved.
 
@@ -161,16 +161,16 @@ def _pair(
     """
     pairs = [
         (i, i)
-        for i in range(min(len(expected.scores), len(found.scores)))
-        if _cost(expected, i, found)[i] <= tolerance
+        for i in range(min(len(expected.scores), len(actual.scores)))
+        if _cost(expected, i, actual)[i] <= tolerance
     ]
     placed = {i for i, _ in pairs}
-    free = [j for j in range(len(found.scores)) if j not in placed]
+    free = [j for j in range(len(actual.scores)) if j not in placed]
     moved = 0
     for i in range(len(expected.scores)):
         if i in placed or not free:
             continue
-        costs = _cost(expected, i, found)[free]
+        costs = _cost(expected, i, actual)[free]
         best = int(np.argmin(costs))
         if costs[best] <= tolerance:
             pairs.append((i, free.pop(best)))
@@ -178,11 +178,11 @@ def _pair(
     return pairs, moved
 
 
-def _cost(expected: ImageOutputs, i: int, found: ImageOutputs) -> NDArray[np.float64]:
+def _cost(expected: ImageOutputs, i: int, actual: ImageOutputs) -> NDArray[np.float64]:
     """How far detection i is from each of the other side's; infinite for another class or NaN."""
-    boxes = np.abs(found.boxes.astype(np.float64) - expected.boxes[i]).max(axis=1, initial=0.0)
-    scores = np.abs(found.scores.astype(np.float64) - expected.scores[i])
-    costs = np.where(found.classes == expected.classes[i], np.maximum(boxes, scores), np.inf)
+    boxes = np.abs(actual.boxes.astype(np.float64) - expected.boxes[i]).max(axis=1, initial=0.0)
+    scores = np.abs(actual.scores.astype(np.float64) - expected.scores[i])
+    costs = np.where(actual.classes == expected.classes[i], np.maximum(boxes, scores), np.inf)
     return np.nan_to_num(costs, nan=np.inf, posinf=np.inf)
 
 
@@ -204,23 +204,23 @@ def _left_over(
     ]
 
 
-def _distance(expected: Any, found: Any) -> float:
+def _distance(expected: Any, actual: Any) -> float:
     """The largest difference of values; NaN is as far from anything as can be."""
     if isinstance(expected, MaskCrop):
-        return _crops_to_distance(expected, found)
-    if np.shape(expected) != np.shape(found):
+        return _crops_to_distance(expected, actual)
+    if np.shape(expected) != np.shape(actual):
         return math.inf
-    distance = float(np.abs(np.asarray(expected, np.float64) - found).max(initial=0.0))
+    distance = float(np.abs(np.asarray(expected, np.float64) - actual).max(initial=0.0))
     return math.inf if math.isnan(distance) else distance
 
 
-def _crops_to_distance(expected: MaskCrop, found: MaskCrop) -> float:
+def _crops_to_distance(expected: MaskCrop, actual: MaskCrop) -> float:
     """The pixels that are in one of two masks only, as a share of those in any."""
-    right = max(crop.x + crop.pixels.shape[1] for crop in (expected, found))
-    bottom = max(crop.y + crop.pixels.shape[0] for crop in (expected, found))
-    x, y = min(expected.x, found.x), min(expected.y, found.y)
+    right = max(crop.x + crop.pixels.shape[1] for crop in (expected, actual))
+    bottom = max(crop.y + crop.pixels.shape[0] for crop in (expected, actual))
+    x, y = min(expected.x, actual.x), min(expected.y, actual.y)
     one, two = np.zeros((2, bottom - y, right - x), np.bool_)
-    for crop, whole in ((expected, one), (found, two)):
+    for crop, whole in ((expected, one), (actual, two)):
         height, width = crop.pixels.shape
         whole[crop.y - y : crop.y - y + height, crop.x - x : crop.x - x + width] = crop.pixels
     either = np.count_nonzero(one | two)

@@ -25,10 +25,10 @@ from rhymes.detections.detections import (
 from rhymes.detector.parity import (
     ImageOutputs,
     Parity,
-    compare_found,
-    detections_to_found,
+    compare_outputs,
+    detections_to_image_outputs,
     difference_to_bound,
-    outputs_to_found,
+    outputs_to_image_outputs,
 )
 
 SIGNATURES = ("serving_default", "tf_example", "image_tensor")
@@ -142,26 +142,26 @@ class Verification:
         """Compare what the client made of an image with what the SavedModel says of it."""
         outputs = self._saved(_bytes_to_inputs(image.encoded), SIGNATURES[0])
         expected = outputs_to_detections(outputs, 0, image.width, image.height)
-        max_detections = outputs_to_found(outputs).max_detections
+        max_detections = outputs_to_image_outputs(outputs).max_detections
         self._add(
             CLIENT,
             image,
             SIGNATURES[0],
-            detections_to_found(expected, max_detections),
-            detections_to_found(detections, max_detections),
+            detections_to_image_outputs(expected, max_detections),
+            detections_to_image_outputs(detections, max_detections),
         )
 
     def compare_signatures(self, image: TestImage) -> None:
         """Compare all signatures' outputs for an image, on all sides."""
         for signature, inputs in image_to_inputs(image.encoded).items():
-            served = outputs_to_found(self._served(inputs, signature))
-            saved = outputs_to_found(self._saved(inputs, signature))
-            eager = outputs_to_found(self._eager(inputs, signature))
+            served = outputs_to_image_outputs(self._served(inputs, signature))
+            saved = outputs_to_image_outputs(self._saved(inputs, signature))
+            eager = outputs_to_image_outputs(self._eager(inputs, signature))
             self._add(SAVED_MODEL, image, signature, saved, served)
             self._add(EAGER, image, signature, eager, served)
             if signature == "image_tensor":
                 lossless = self._served(pixels_to_png(inputs), "serving_default")
-                self._add(LOSSLESS, image, signature, outputs_to_found(lossless), served)
+                self._add(LOSSLESS, image, signature, outputs_to_image_outputs(lossless), served)
 
     def _add(
         self,
@@ -169,9 +169,9 @@ class Verification:
         image: TestImage,
         signature: str,
         expected: ImageOutputs,
-        found: ImageOutputs,
+        actual: ImageOutputs,
     ) -> None:
-        parity = compare_found(expected, found, kind.tolerance, self._threshold)
+        parity = compare_outputs(expected, actual, kind.tolerance, self._threshold)
         self.parities[kind][signature].add(parity)
         worst = parity.worst()
         if worst is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rhymes.common.csv import load_rows
 from rhymes.common.errors import InputError
+from rhymes.common.text import count_to_text
 
 COLUMN = "category_image"
 
@@ -64,14 +65,11 @@ def load_categories(path: Path) -> Categories:
 def _warnings(path: Path, empty: list[int], doubled: list[str]) -> Iterable[str]:
     if empty:
         rows = ", ".join(f"row {number}" for number in empty[:_LISTED])
-        what = "row" if len(empty) == 1 else "rows"
-        yield f"{path.name}: {len(empty)} {what} without a name, passed over: {rows}."
+        count = count_to_text(len(empty), "row")
+        yield f"{path.name}: {count} without a name, passed over: {rows}."
     if doubled:
-        what = "name" if len(doubled) == 1 else "names"
-        yield (
-            f"{path.name}: {len(doubled)} doubled {what}, of which the first counts: "
-            f"{', '.join(doubled[:_LISTED])}."
-        )
+        count = count_to_text(len(doubled), "doubled name")
+        yield (f"{path.name}: {count}, of which the first counts: {', '.join(doubled[:_LISTED])}.")
 
 
 def normalised(name: str) -> str:

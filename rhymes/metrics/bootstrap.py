@@ -6,7 +6,7 @@ Introduction to the Bootstrap, 1993). Objects of one image are drawn together, a
 
 Detections are matched with objects once, for that does not depend on other images. A resample is
 then a weight for each image, how often it was drawn, and AP is accumulated with these weights for
-many resamples at once: precision of what was found so far is the weight of the true positives over
+many resamples at once: the precision so far is the weight of the true positives over
 the weight of all. That equals scoring a dataset in which images stand as often as their weights,
 each under an id of its own beside the others, where the scores within an image differ.
 """
@@ -134,8 +134,8 @@ class ClassMatches:
     """Detections of one class in all images, the best first.
 
     Attributes:
-        images: int64 [detections], the place of each one's image.
-        is_right: bool [10 IoUs, detections], whether it finds an object.
+        images: int64 [detections], the index of each one's image.
+        is_right: bool [10 IoUs, detections], whether it is a true positive.
         objects: int64 [images], objects in the ground truth.
     """
 
@@ -174,21 +174,21 @@ def results_to_matches(
     Raises:
         InputError: masks are asked for and an object of the ground truth has none.
     """
-    places = {number: place for place, number in enumerate(sorted(_ids(ground_truth["images"])))}
+    indices = {number: index for index, number in enumerate(sorted(_ids(ground_truth["images"])))}
     objects = Counter(
         (each["category_id"], each["image_id"]) for each in ground_truth["annotations"]
     )
-    found: dict[int, list[Any]] = {
+    matched_by_class: dict[int, list[Any]] = {
         number: [] for number in sorted(_ids(ground_truth["categories"]))
     }
     for matched in _evaluate(ground_truth, results, iou_type):
-        found[matched["category_id"]].append(matched)
+        matched_by_class[matched["category_id"]].append(matched)
     matches = []
-    for class_id, of_images in found.items():
-        counts = np.zeros(len(places), np.int64)
-        for image_id, place in places.items():
-            counts[place] = objects[class_id, image_id]
-        matches.append(_join(of_images, places, counts))
+    for class_id, of_images in matched_by_class.items():
+        counts = np.zeros(len(indices), np.int64)
+        for image_id, index in indices.items():
+            counts[index] = objects[class_id, image_id]
+        matches.append(_join(of_images, indices, counts))
     return matches
 
 
@@ -208,7 +208,7 @@ def _evaluate(
 
 
 def _join(
-    of_images: list[dict[str, Any]], places: dict[int, int], objects: NDArray[np.int64]
+    of_images: list[dict[str, Any]], indices: dict[int, int], objects: NDArray[np.int64]
 ) -> ClassMatches:
     """Put one class's images together; equal scores stay in the order of images, as in COCO."""
     of_images = sorted(
@@ -218,7 +218,7 @@ def _join(
         return ClassMatches(np.zeros(0, np.int64), np.zeros((10, 0), np.bool_), objects)
     scores = np.concatenate([matched["dtScores"] for matched in of_images])
     images = np.repeat(
-        [places[matched["image_id"]] for matched in of_images],
+        [indices[matched["image_id"]] for matched in of_images],
         [len(matched["dtScores"]) for matched in of_images],
     )
     is_right = np.concatenate([np.asarray(m["dtMatched"], np.bool_) for m in of_images], axis=1)
@@ -243,32 +243,32 @@ def measure(
     shape = len(weights), len(matches)
     precisions = {name: np.full(shape, np.nan) for name in ious}
     hidden = True if progress is None else None
-    for place, of_class in enumerate(tqdm(matches, progress, unit="class", disable=hidden)):
+    for index, of_class in enumerate(tqdm(matches, progress, unit="class", disable=hidden)):
         step = max(_CHUNK // max(len(of_class.images), 1), 1)
         for start in range(0, len(weights), step):
             rows = slice(start, start + step)
             by_iou = _class_precisions(of_class, weights[rows])
             for name, averaged in ious.items():
-                precisions[name][rows, place] = by_iou[:, averaged].mean(axis=1)
+                precisions[name][rows, index] = by_iou[:, averaged].mean(axis=1)
     return precisions
 
 
 def _class_precisions(matches: ClassMatches, weights: NDArray[np.int64]) -> NDArray[np.float64]:
     """AP of one class at each IoU: [resamples, 10 IoUs]; NaN in resamples without an object.
 
-    Precision rises only where something is found, so only there the curve is computed. Each such
-    place stands for the recalls of COCO's 101 that it is the first to reach, and has there the
+    Precision rises only at true positives, so only there the curve is computed. Each of them
+    stands for the recalls of COCO's 101 that it is the first to reach, and has there the
     greatest precision from itself on.
     """
     objects = weights @ matches.objects
     reported = np.cumsum(weights[:, matches.images], axis=1)
     precisions = np.zeros((len(weights), len(matches.is_right)))
     for iou, is_right in enumerate(matches.is_right):
-        places = np.flatnonzero(is_right)
-        found = np.cumsum(weights[:, matches.images[places]], axis=1)
-        precision = found / np.maximum(reported[:, places], 1)
+        indices = np.flatnonzero(is_right)
+        true_positives = np.cumsum(weights[:, matches.images[indices]], axis=1)
+        precision = true_positives / np.maximum(reported[:, indices], 1)
         greatest = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        recall = found / np.maximum(objects, 1)[:, None]
+        recall = true_positives / np.maximum(objects, 1)[:, None]
         reached = np.diff(np.searchsorted(RECALLS, recall, side="right"), axis=1, prepend=0)
         precisions[:, iou] = (greatest * reached).sum(axis=1) / len(RECALLS)
     precisions[objects == 0] = np.nan

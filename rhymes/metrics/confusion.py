@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rhymes.metrics.scoring import Coco, Result, coco_evaluation
 
 BACKGROUND = "(background)"
-"""Stands for a missing partner: of an object not found, or of a detection that finds nothing."""
+"""Stands for a missing partner: of a false negative, or of a false positive."""
 
 OTHER = "(other)"
 """Stands for the classes that a smaller matrix does not show one by one."""
@@ -30,7 +30,7 @@ class Confusion:
     Attributes:
         names: The classes in the order of their ids, then `BACKGROUND`.
         counts: int64 [classes + 1, classes + 1]: rows are the ground truth, columns the prediction.
-            The last row holds detections that find nothing, the last column objects not found.
+            The last row holds false positives, the last column false negatives.
     """
 
     names: tuple[str, ...]
@@ -71,26 +71,26 @@ class ImageScore:
 
     Attributes:
         image_id: Of the ground truth.
-        found: Ids of the annotations whose object was found, with its right class.
-        missed: Ids of the annotations whose object was not.
-        invented: Places, among the results of this image, of those that find no object of
-            their class.
+        tp: True positives: ids of the annotations that a detection of their class matches.
+        fn: False negatives: ids of the other annotations.
+        fp: False positives: indices, among the results of this image, of the detections that
+            match no object of their class.
     """
 
     image_id: int
-    found: tuple[int, ...]
-    missed: tuple[int, ...]
-    invented: tuple[int, ...]
+    tp: tuple[int, ...]
+    fn: tuple[int, ...]
+    fp: tuple[int, ...]
 
     @property
     def errors(self) -> int:
-        """Objects missed and invented; one with the wrong class is both."""
-        return len(self.missed) + len(self.invented)
+        """False negatives and false positives; an object with the wrong class is both."""
+        return len(self.fn) + len(self.fp)
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall; 1 where nothing was to find or found."""
-        return 2 * len(self.found) / (2 * len(self.found) + self.errors) if self.errors else 1.0
+        """Harmonic mean of precision and recall; 1 where there is no object and no detection."""
+        return 2 * len(self.tp) / (2 * len(self.tp) + self.errors) if self.errors else 1.0
 
 
 def confusion(ground_truth: Coco, results: Sequence[Result], score: float, iou: float) -> Confusion:
@@ -102,8 +102,8 @@ def confusion(ground_truth: Coco, results: Sequence[Result], score: float, iou: 
     Args:
         ground_truth: A COCO dataset.
         results: COCO results.
-        score: Least score of a detection that counts.
-        iou: Least IoU of a pair.
+        score: Minimum score of a detection that counts.
+        iou: Minimum IoU of a pair.
     """
     chosen = [result for result in results if result["score"] >= score]
     matrix = coco_evaluation(ground_truth, chosen, "bbox").confusion_matrix(
@@ -115,36 +115,36 @@ def confusion(ground_truth: Coco, results: Sequence[Result], score: float, iou: 
 def image_scores(ground_truth: Coco, results: Sequence[Result], score: float) -> list[ImageScore]:
     """Score each image of the ground truth by itself, the worst first.
 
-    A detection finds an object by COCO's rule: of the same class, IoU of at least 0.5.
+    A detection matches an object by COCO's rule: of the same class, IoU of at least 0.5.
 
     Args:
         ground_truth: A COCO dataset.
         results: COCO results.
-        score: Least score of a detection that counts.
+        score: Minimum score of a detection that counts.
     """
     seen: Counter[int] = Counter()
     chosen: list[Result] = []
-    places: list[int] = []
+    indices: list[int] = []
     for result in results:
         if result["score"] >= score:
             chosen.append(result)
-            places.append(seen[result["image_id"]])
+            indices.append(seen[result["image_id"]])
         seen[result["image_id"]] += 1
     evaluation = coco_evaluation(ground_truth, chosen, "bbox")
     evaluation.params.max_dets = [max(len(chosen), 1)]  # crowded images hold more than COCO's 100
     evaluation.evaluate()
     status: dict[str, Any] = evaluation.image_diagnostics(iou_thr=0.5)
-    found: dict[int, list[int]] = defaultdict(list)
-    missed: dict[int, list[int]] = defaultdict(list)
-    invented: dict[int, list[int]] = defaultdict(list)
+    tp: dict[int, list[int]] = defaultdict(list)
+    fn: dict[int, list[int]] = defaultdict(list)
+    fp: dict[int, list[int]] = defaultdict(list)
     for annotation in ground_truth["annotations"]:
         matched = status["gt_status"].get(annotation["id"]) == "matched"
-        (found if matched else missed)[annotation["image_id"]].append(annotation["id"])
-    for number, (result, place) in enumerate(zip(chosen, places, strict=True), start=1):
+        (tp if matched else fn)[annotation["image_id"]].append(annotation["id"])
+    for number, (result, index) in enumerate(zip(chosen, indices, strict=True), start=1):
         if status["dt_status"].get(number) != "tp":
-            invented[result["image_id"]].append(place)
+            fp[result["image_id"]].append(index)
     scores = [
-        ImageScore(image["id"], *(tuple(kept[image["id"]]) for kept in (found, missed, invented)))
+        ImageScore(image["id"], *(tuple(kept[image["id"]]) for kept in (tp, fn, fp)))
         for image in ground_truth["images"]
     ]
     return sorted(scores, key=lambda image: (image.f1, -image.errors, image.image_id))

@@ -43,12 +43,12 @@ _DIGITS = 6
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What counts as found where a decision is needed; average precision needs none.
+    """What counts as a true positive where a decision is needed; average precision needs none.
 
     Attributes:
-        image_score: Least score of a detection in the ranking and the images.
-        confusion_score: Least score of a detection in the confusion matrix.
-        confusion_iou: Least IoU of a pair in the confusion matrix.
+        image_score: Minimum score of a detection in the ranking and the images.
+        confusion_score: Minimum score of a detection in the confusion matrix.
+        confusion_iou: Minimum IoU of a pair in the confusion matrix.
     """
 
     image_score: float
@@ -151,11 +151,11 @@ def evaluation_to_class_curves(evaluation: Evaluation) -> Iterator[Row]:
     for kind, scores in (("box", evaluation.boxes), ("mask", evaluation.masks)):
         if scores is None:
             continue
-        for place, name in enumerate(scores.classes):
+        for index, name in enumerate(scores.classes):
             for iou, precision in ((0.5, scores.precision50), (0.75, scores.precision75)):
-                if precision[0, place] < 0:
+                if precision[0, index] < 0:
                     continue
-                for recall, value in zip(RECALLS, precision[:, place], strict=True):
+                for recall, value in zip(RECALLS, precision[:, index], strict=True):
                     yield {
                         "kind": kind,
                         "class": name,

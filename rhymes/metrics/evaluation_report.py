@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from rhymes.common.markdown import rows_to_table, text_to_cell
+from rhymes.common.text import count_to_text
 from rhymes.detections.detections import Detections, annotations_to_detections
 from rhymes.detections.drawing import MARK, detections_to_labels, draw_detections, side_by_side
 from rhymes.metrics.catalogue import Metric, metrics
@@ -30,7 +31,7 @@ def evaluation_to_markdown(evaluation: Evaluation, images: Sequence[DrawnImage])
     """Write the report: headline figures, classes and images (the worst first), confusions.
 
     Args:
-        evaluation: What was found out.
+        evaluation: What it says.
         images: Those that were drawn, the worst first.
     """
     parts = [
@@ -93,8 +94,9 @@ def _decision_text(evaluation: Evaluation) -> str:
     return (
         f"Of detections with a score of {thresholds.confusion_score:g} or more, paired with the "
         f"objects at IoU {thresholds.confusion_iou:g} or more: **{right} of {evaluation.objects} "
-        f"objects found** with their class, {wrong} with another class, "
-        f"{int(counts[:-1, -1].sum())} missed; {int(counts[-1, :-1].sum())} invented."
+        f"objects detected** with their class (true positives), {wrong} with another class, "
+        f"{int(counts[:-1, -1].sum())} missed (false negatives); "
+        f"{count_to_text(int(counts[-1, :-1].sum()), 'false positive')}."
     )
 
 
@@ -137,7 +139,10 @@ def _confusion_text(evaluation: Evaluation) -> str:
     )
     rest = len(errors) - _SHOWN_CONFUSIONS
     more = f"\n\n{rest} more pairs are in plots/confusion_counts.csv." if rest > 0 else ""
-    return f"{BACKGROUND} as prediction: missed; as ground truth: invented.\n\n{table}{more}"
+    return (
+        f"{BACKGROUND} as prediction: a false negative; as ground truth: a false positive."
+        f"\n\n{table}{more}"
+    )
 
 
 def _image_lines(images: Sequence[DrawnImage]) -> Iterator[str]:
@@ -147,10 +152,15 @@ def _image_lines(images: Sequence[DrawnImage]) -> Iterator[str]:
 
 def image_score_to_text(image: ImageScore) -> str:
     """Say in a few words how an image went."""
-    return (
-        f"F1 {image.f1:.2f}, {len(image.found)} found, {len(image.missed)} missed, "
-        f"{len(image.invented)} invented"
+    counts = (
+        count_to_text(len(indices), what)
+        for what, indices in (
+            ("true positive", image.tp),
+            ("false negative", image.fn),
+            ("false positive", image.fp),
+        )
     )
+    return f"F1 {image.f1:.2f}, {', '.join(counts)}"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -170,7 +180,7 @@ def draw_comparison(
     names: Mapping[int, str],
     score: float,
 ) -> Image.Image:
-    """Draw ground truth on the left, detections on the right; what is missed or invented is marked.
+    """Draw ground truth on the left, detections on the right; false ones on each are marked.
 
     Args:
         image: Upright.
@@ -179,13 +189,13 @@ def draw_comparison(
         detections: All that were scored for `scored`.
         scored: How the image went.
         names: Class names by id.
-        score: Least score of a detection that is drawn; that of `scored`.
+        score: Minimum score of a detection that is drawn; that of `scored`.
     """
     ground_truth = annotations_to_detections(annotations, image.width, image.height)
     shown = detections.above(score)
-    missed = {i for i, annotation in enumerate(annotations) if annotation["id"] in scored.missed}
-    left = detections_to_labels(ground_truth, names, scores=False, marked=missed)
-    right = detections_to_labels(shown, names, marked=scored.invented)
+    fn = {i for i, annotation in enumerate(annotations) if annotation["id"] in scored.fn}
+    left = detections_to_labels(ground_truth, names, scores=False, marked=fn)
+    right = detections_to_labels(shown, names, marked=scored.fp)
     marks = f" ({MARK})" if scored.errors else ""
     return side_by_side(
         draw_detections(image, ground_truth, left),
@@ -199,4 +209,4 @@ def draw_comparison(
 
 
 def _count(detections: Detections) -> str:
-    return f"{len(detections)} object{'' if len(detections) == 1 else 's'}"
+    return count_to_text(len(detections), "object")

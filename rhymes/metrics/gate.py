@@ -71,7 +71,7 @@ class Difference:
 
     @property
     def is_same(self) -> bool:
-        """Whether it is zero, whatever images are drawn: the same was found."""
+        """Whether it is zero, whatever images are drawn."""
         return self.change.value == 0 == self.change.low == self.change.high
 
 

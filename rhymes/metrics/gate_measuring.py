@@ -1,4 +1,4 @@
-"""A candidate's figures with their intervals, alone and against what the published version found.
+"""A candidate's figures with their intervals, alone and against the published version's.
 
 Both are measured on the candidate's ground truth, so a label that was corrected since counts for
 both.
@@ -48,7 +48,7 @@ def gate_to_json(
     model: Mapping[str, Any],
     published: Published | None,
 ) -> dict[str, Any]:
-    """Everything that was found, for programs: `rhymes.registry.publish` and the page.
+    """All of it, for programs: `rhymes.registry.publish` and the page.
 
     Args:
         decision: Of the gate.
@@ -151,7 +151,7 @@ def compare(
     Args:
         ground_truth: The candidate's test split.
         results: The candidate's COCO results on it.
-        published: What the published version found in its own.
+        published: The published version's detections on its own.
         bootstrap: For the intervals.
     """
     names = _class_names(ground_truth)
@@ -181,10 +181,10 @@ def compare(
         figures=figures,
         classes={
             name: ClassDifference(
-                images=int(images[place]),
-                figures={figure: changes[place] for figure, changes in by_class.items()},
+                images=int(images[index]),
+                figures={figure: changes[index] for figure, changes in by_class.items()},
             )
-            for place, name in enumerate(_class_names(common))
+            for index, name in enumerate(_class_names(common))
         },
         new_classes=tuple(name for name in names if name not in published.classes),
         gone_classes=tuple(name for name in published.classes if name not in names),
@@ -205,10 +205,10 @@ def _have_masks(results: Iterable[Mapping[str, Any]]) -> bool:
 
 def _masks_of_one(results: Sequence[Result], published: Published) -> str:
     theirs = any(
-        found.counts is not None
+        detection.counts is not None
         for image in published.images.values()
         for of_class in image.detections.values()
-        for found in of_class
+        for detection in of_class
     )
     if theirs == _have_masks(results):
         return ""

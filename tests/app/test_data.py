@@ -86,11 +86,14 @@ def test_what_the_report_missed_and_invented(folder: Path, open_view: View) -> N
     )  # fmt: skip
     app = check(open_view("data"))
     choose(app, "data beside test", "Report's predictions")
-    assert "1 found, 1 missed, 1 taken for another class, 1 invented" in told(app)
+    assert (
+        "1 true positive, 1 missed (false negative), 1 taken for another class, 1 false positive"
+        in told(app)
+    )
     assert "Version 7" in told(app)
     assert len(app.image) == 2
     app.slider[0].set_value(0.1).run()
-    assert "2 invented" in told(check(app))
+    assert "2 false positives" in told(check(app))
 
 
 def test_a_report_on_other_data_is_refused(folder: Path, open_view: View) -> None:
@@ -108,7 +111,7 @@ def test_the_served_model_beside_any_split(
     app = choose(check(open_view("data")), "data split", "train")
     assert not wire.asked
     choose(app, "data beside train", "Served model's predictions")
-    assert "1 found, 1 missed" in told(app), "version 2 is blind to green"
+    assert "1 true positive, 1 missed (false negative)" in told(app), "version 2 is blind to green"
     app.slider[0].set_value(0.9).run()
     assert wire.predictions() == 1
 

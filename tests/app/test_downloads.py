@@ -43,7 +43,7 @@ def make_results(
 
 def test_json_is_that_of_one_image() -> None:
     results = make_results(score=0.85)
-    prediction = json.loads(image_to_json(results.found[1][0], results))
+    prediction = json.loads(image_to_json(results.answers[1][0], results))
     assert [item["proba"] for item in prediction["identifications"]] == [0.9]
     assert prediction["info"]["file"] == "<b>.png"
     assert prediction["info"]["version"] == results.model.version
@@ -51,7 +51,7 @@ def test_json_is_that_of_one_image() -> None:
 
 def test_classes_that_are_hidden_are_left_out() -> None:
     results = make_results(class_ids=frozenset({2}))
-    prediction = json.loads(image_to_json(results.found[0][0], results))
+    prediction = json.loads(image_to_json(results.answers[0][0], results))
     (item,) = prediction["identifications"]
     assert item["attributes"]["label"] == results.model.class_names[2]
 
@@ -74,7 +74,7 @@ def test_zip_holds_the_whole_folder(tmp_path: Path) -> None:
         "annotations.csv", "categories.csv", "coco_images.json", "coco_results.json",
         "failures.csv", "images", "drawings", "json", "prediction.json",
     }  # fmt: skip
-    assert (folder / "images/a.png").read_bytes() == make_results().found[0][0].data
+    assert (folder / "images/a.png").read_bytes() == make_results().answers[0][0].data
     with Image.open(folder / "drawings/a.jpg") as drawn:
         assert max(drawn.size) == 720
     assert "bad.png,no image" in (folder / "failures.csv").read_text()
@@ -84,4 +84,4 @@ def test_zip_holds_the_whole_folder(tmp_path: Path) -> None:
 def test_classes_without_a_name_are_an_error() -> None:
     results = make_results(names={})
     with pytest.raises(InputError, match="no name"):
-        image_to_json(results.found[0][0], results)
+        image_to_json(results.answers[0][0], results)

@@ -33,8 +33,8 @@ def pairs(matching: Matching) -> tuple[Any, ...]:
     ("left", "right", "expected"),
     [
         pytest.param([], [], ([], [], [], []), id="nothing"),
-        pytest.param([(1, A, 1)], [], ([], [], [0], []), id="missed"),
-        pytest.param([], [(1, A, 1)], ([], [], [], [0]), id="invented"),
+        pytest.param([(1, A, 1)], [], ([], [], [0], []), id="false negative"),
+        pytest.param([], [(1, A, 1)], ([], [], [], [0]), id="false positive"),
         pytest.param([(1, A, 1)], [(1, NEAR_A, 1)], ([(0, 0)], [], [], []), id="same"),
         pytest.param([(1, A, 1)], [(2, A, 1)], ([], [(0, 0)], [], []), id="confused"),
         pytest.param([(1, A, 1)], [(1, FAR, 1)], ([], [], [0], [0]), id="apart"),
@@ -110,9 +110,9 @@ def test_classes_are_paired_as_coco_does(ground_truth: Any, found: Any, seed: in
         results_to_detections(results, SIZE, SIZE),
     )
     found_ids = sorted(annotations[pair.left]["id"] for pair in matching.same)
-    assert found_ids == sorted(expected.found)
-    invented = sorted([*matching.right_only, *(pair.right for pair in matching.confused)])
-    assert invented == sorted(expected.invented)
+    assert found_ids == sorted(expected.tp)
+    false_positives = sorted([*matching.right_only, *(pair.right for pair in matching.confused)])
+    assert false_positives == sorted(expected.fp)
 
 
 def test_ious_are_those_that_supervision_computes() -> None:

@@ -55,8 +55,8 @@ def moved(box: list[float], dx: float) -> list[float]:
     [
         pytest.param([(1, "A", HERE)], [found("A", HERE, 0.9)], [("A", "A", 1)], id="right"),
         pytest.param([(1, "A", HERE)], [found("B", HERE, 0.9)], [("A", "B", 1)], id="confused"),
-        pytest.param([(1, "A", HERE)], [], [("A", BACKGROUND, 1)], id="missed"),
-        pytest.param([], [found("C", HERE, 0.9)], [(BACKGROUND, "C", 1)], id="invented"),
+        pytest.param([(1, "A", HERE)], [], [("A", BACKGROUND, 1)], id="false negative"),
+        pytest.param([], [found("C", HERE, 0.9)], [(BACKGROUND, "C", 1)], id="false positive"),
         pytest.param([], [], [], id="nothing"),
         pytest.param(
             [(1, "A", HERE)], [found("A", HERE, 0.49)], [("A", BACKGROUND, 1)], id="not sure enough"
@@ -155,25 +155,27 @@ class TestImageScores:
             found("A", HERE, 0.9, image=2),
         ]
         assert image_scores(ground_truth, results, score=0.5) == [
-            ImageScore(4, found=(), missed=(5, 6), invented=()),
-            ImageScore(3, found=(), missed=(4,), invented=()),
-            ImageScore(1, found=(1,), missed=(2,), invented=(1,)),
-            ImageScore(2, found=(3,), missed=(), invented=()),
-            ImageScore(5, found=(), missed=(), invented=()),
+            ImageScore(4, tp=(), fn=(5, 6), fp=()),
+            ImageScore(3, tp=(), fn=(4,), fp=()),
+            ImageScore(1, tp=(1,), fn=(2,), fp=(1,)),
+            ImageScore(2, tp=(3,), fn=(), fp=()),
+            ImageScore(5, tp=(), fn=(), fp=()),
         ]
 
     @pytest.mark.parametrize(
         ("image", "f1"),
         [
-            pytest.param(ImageScore(1, (1, 2), (3,), (0,)), 2 / 3, id="two of three, one invented"),
+            pytest.param(
+                ImageScore(1, (1, 2), (3,), (0,)), 2 / 3, id="two of three, one false positive"
+            ),
             pytest.param(ImageScore(1, (), (), ()), 1, id="nothing to find"),
-            pytest.param(ImageScore(1, (), (), (0,)), 0, id="invented in an empty image"),
+            pytest.param(ImageScore(1, (), (), (0,)), 0, id="a false positive in an empty image"),
         ],
     )
     def test_f1(self, image: ImageScore, f1: float) -> None:
         assert image.f1 == pytest.approx(f1)
 
-    def test_places_are_those_among_all_results_of_the_image(self) -> None:
+    def test_indices_are_those_among_all_results_of_the_image(self) -> None:
         ground_truth = make_ground_truth((1, "A", HERE), (2, "A", HERE), images=2)
         results = [
             found("A", ELSEWHERE, 0.1),
@@ -183,14 +185,14 @@ class TestImageScores:
             found("A", HERE, 0.8),
         ]
         for image in image_scores(ground_truth, results, score=0.5):
-            assert image.found == (image.image_id,)
-            assert image.invented == (1,)
+            assert image.tp == (image.image_id,)
+            assert image.fp == (1,)
 
-    def test_a_second_detection_of_an_object_is_invented(self) -> None:
+    def test_a_second_detection_of_an_object_is_a_false_positive(self) -> None:
         ground_truth = make_ground_truth((1, "A", HERE))
         results = [found("A", HERE, 0.9), found("A", HERE, 0.8)]
         (image,) = image_scores(ground_truth, results, score=0.5)
-        assert image.invented == (1,)
+        assert image.fp == (1,)
 
     def test_no_images(self) -> None:
         assert image_scores(make_ground_truth(images=0), [], score=0.5) == []

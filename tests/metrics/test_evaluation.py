@@ -65,7 +65,10 @@ def evaluate(masks: bool = True, classes: tuple[str, ...] = ("A", "B|C", "D.E"))
 class TestMetrics:
     def test_of_boxes_and_masks(self) -> None:
         metrics = evaluation_to_metrics(evaluate())
-        ap_a, ap_b = 51 / 101, 0.5  # A at full precision up to recall 0.5; B behind an invention
+        ap_a, ap_b = (
+            51 / 101,
+            0.5,
+        )  # A: full precision up to recall 0.5; B: a false positive first
         assert (metrics["images"], metrics["objects"]) == (2, 3)
         assert metrics["AP"] == metrics["mask_AP"] == pytest.approx((ap_a + ap_b) / 2, abs=1e-6)
         assert metrics["AP_large"] is None
@@ -190,11 +193,14 @@ class TestReport:
         assert "2 images with 3 objects of 2 of 3 classes." in text
         assert "| AP at IoU 0.50 | 0.502 | 0.502 |" in text
         assert (
-            "**2 of 3 objects found** with their class, 1 with another class, 0 missed; 0 in"
-            in text
-        )
+            "**2 of 3 objects detected** with their class (true positives), 1 with another class, "
+            "0 missed (false negatives); 0 false positives."
+        ) in text
         assert "| A | B\\|C | 1 |" in text
-        assert "1. [a.jpg](images/1_a.png): F1 0.50, 1 found, 1 missed, 1 invented" in text
+        assert (
+            "1. [a.jpg](images/1_a.png): "
+            "F1 0.50, 1 true positive, 1 false negative, 1 false positive"
+        ) in text
         classes = [line for line in text.splitlines() if line.startswith(("| A |", "| B", "| D"))]
         assert classes[:3] == [
             "| B\\|C | 1 | 0.500 | 0.500 | 0.500 | 0.500 | 0.500 | 1.000 |",
@@ -223,7 +229,7 @@ class TestReport:
 class TestComparison:
     PANEL = 720
 
-    def draw(self, missed: tuple[int, ...], invented: tuple[int, ...]) -> tuple[Any, Any]:
+    def draw(self, fn: tuple[int, ...], fp: tuple[int, ...]) -> tuple[Any, Any]:
         """Two objects in the ground truth; the first is found, the second with too low a score."""
         annotations = make_ground_truth((1, 1, HERE), (1, 2, THERE), classes=("A", "B"))[
             "annotations"
@@ -236,7 +242,7 @@ class TestComparison:
                 "a.jpg",
                 annotations,
                 detections,
-                ImageScore(1, (), missed, invented),
+                ImageScore(1, (), fn, fp),
                 {1: "A", 2: "B"},
                 0.5,
             )
@@ -249,11 +255,11 @@ class TestComparison:
         assert (left[second] != 128).any()
         assert (right[second] == 128).all()
 
-    def test_missed_is_marked_left_and_invented_right(self) -> None:
+    def test_false_negatives_are_marked_left_and_false_positives_right(self) -> None:
         left, right = self.draw((), ())
-        left_missed, right_missed = self.draw((2,), ())
-        assert (left_missed != left).any()
-        assert (right_missed == right).all()
-        left_invented, right_invented = self.draw((), (0,))
-        assert (left_invented == left).all()
-        assert (right_invented != right).any()
+        left_fn, right_fn = self.draw((2,), ())
+        assert (left_fn != left).any()
+        assert (right_fn == right).all()
+        left_fp, right_fp = self.draw((), (0,))
+        assert (left_fp == left).all()
+        assert (right_fp != right).any()

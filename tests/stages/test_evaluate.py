@@ -102,7 +102,10 @@ def test_draws_the_worst_images_first(repository: Path) -> None:
     with Image.open(folder / "images" / names[0]) as image:
         assert image.size == (2 * 720 + 36, 540 + 90)
     report = (folder / "report.md").read_text()
-    assert f"1. [2.jpg](images/{names[0]}): F1 0.00, 0 found, 2 missed, 1 invented" in report
+    assert (
+        f"1. [2.jpg](images/{names[0]}): "
+        "F1 0.00, 0 true positives, 2 false negatives, 1 false positive"
+    ) in report
     assert f"2. [1.jpg](images/{names[1]}): F1 1.00" in report
 
 

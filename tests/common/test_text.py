@@ -1,0 +1,21 @@
+"""Words that depend on a number."""
+
+from __future__ import annotations
+
+import pytest
+
+from rhymes.common.text import count_to_text
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "text"),
+    [
+        (0, ("object",), "0 objects"),
+        (1, ("object",), "1 object"),
+        (2, ("object",), "2 objects"),
+        (1, ("class has", "classes have"), "1 class has"),
+        (2, ("class has", "classes have"), "2 classes have"),
+    ],
+)
+def test_a_number_with_what_it_counts(number: int, words: tuple[str, ...], text: str) -> None:
+    assert count_to_text(number, *words) == text
