@@ -19,6 +19,9 @@ IouType = Literal["bbox", "segm"]
 """What is compared, by COCO's names: boxes or masks."""
 IOU_TYPES: tuple[IouType, ...] = ("bbox", "segm")
 
+DIGITS = 6
+"""Behind the point, of values in files."""
+
 # Axes of COCO's arrays: IoU 0.50, 0.55, ... 0.95; recall 0, 0.01, ... 1; areas; detections a class.
 IOU50, IOU75 = 0, 5
 ALL_AREAS, MAX_DETECTIONS = 0, 2
@@ -127,6 +130,11 @@ def find_metric(key: str) -> Metric:
         if metric.key == key:
             return metric
     raise KeyError(key)
+
+
+def rounded(value: float | None) -> float | None:
+    """A value as the reports' JSON and CSV have it: None stays."""
+    return None if value is None else round(value, DIGITS)
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:

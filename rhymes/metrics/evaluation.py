@@ -15,7 +15,7 @@ import numpy as np
 
 from rhymes.common.csv import save_rows
 from rhymes.common.files import save_json, save_text
-from rhymes.metrics.catalogue import IouType, metric_key
+from rhymes.metrics.catalogue import DIGITS, IouType, metric_key, rounded
 from rhymes.metrics.confusion import Confusion, ImageScore, confusion, image_scores
 from rhymes.metrics.scoring import (
     RECALLS,
@@ -37,8 +37,6 @@ CURVE_COLUMNS = ("recall", "iou50", "iou75")
 CLASS_CURVE_COLUMNS = ("kind", "class", "iou", "recall", "precision")
 CONFUSION_COLUMNS = ("actual", "predicted")
 COUNT_COLUMNS = ("actual", "predicted", "count")
-
-_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -120,16 +118,16 @@ def evaluation_to_metrics(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "images": evaluation.images,
         "objects": evaluation.objects,
-        **_rounded(summaries_to_metrics(evaluation.boxes, evaluation.masks)),
+        **_all_rounded(summaries_to_metrics(evaluation.boxes, evaluation.masks)),
         "classes": {
-            name: {**_rounded(evaluation.class_values(name)), "objects": measured.objects}
+            name: {**_all_rounded(evaluation.class_values(name)), "objects": measured.objects}
             for name, measured in evaluation.boxes.classes.items()
         },
     }
 
 
-def _rounded(values: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {key: None if value is None else round(value, _DIGITS) for key, value in values.items()}
+def _all_rounded(values: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {key: rounded(value) for key, value in values.items()}
 
 
 def scores_to_curve(scores: Scores | None) -> Iterator[Row]:
@@ -141,7 +139,7 @@ def scores_to_curve(scores: Scores | None) -> Iterator[Row]:
         return
     for point in zip(RECALLS, *means, strict=True):
         yield {
-            column: round(float(value), _DIGITS)
+            column: round(float(value), DIGITS)
             for column, value in zip(CURVE_COLUMNS, point, strict=True)
         }
 
@@ -160,8 +158,8 @@ def evaluation_to_class_curves(evaluation: Evaluation) -> Iterator[Row]:
                         "kind": kind,
                         "class": name,
                         "iou": iou,
-                        "recall": round(float(recall), _DIGITS),
-                        "precision": round(float(value), _DIGITS),
+                        "recall": round(float(recall), DIGITS),
+                        "precision": round(float(value), DIGITS),
                     }
 
 

@@ -25,7 +25,7 @@ from rhymes.metrics.bootstrap import (
     percentile_interval,
     results_to_matches,
 )
-from rhymes.metrics.catalogue import IOU_TYPES, IouType, metric_key, metrics
+from rhymes.metrics.catalogue import IOU_TYPES, IouType, metric_key, metrics, rounded
 from rhymes.metrics.gate import (
     METRIC,
     Bootstrap,
@@ -37,8 +37,6 @@ from rhymes.metrics.gate import (
 )
 from rhymes.metrics.scoring import Result
 from rhymes.versions.published import Published, published_to_results
-
-_DIGITS = 6
 
 
 def gate_to_json(
@@ -83,22 +81,22 @@ def gate_to_metrics(decision: Decision, comparison: Comparison | None) -> dict[s
     changes = comparison.figures if comparison else {}
     return {
         "gate_passed": decision.passed,
-        **{f"{name}_change": _rounded(each.change.value) for name, each in changes.items()},
+        **{f"{name}_change": rounded(each.change.value) for name, each in changes.items()},
     }
 
 
 def _estimate(estimate: Estimate) -> dict[str, float | None]:
     return {
-        "value": _rounded(estimate.value),
-        "low": _rounded(estimate.low),
-        "high": _rounded(estimate.high),
+        "value": rounded(estimate.value),
+        "low": rounded(estimate.low),
+        "high": rounded(estimate.high),
     }
 
 
 def _difference(difference: Difference) -> dict[str, float | None]:
     return {
-        "candidate": _rounded(difference.candidate),
-        "baseline": _rounded(difference.baseline),
+        "candidate": rounded(difference.candidate),
+        "baseline": rounded(difference.baseline),
         **_estimate(difference.change),
     }
 
@@ -108,10 +106,6 @@ def _class_difference(of_class: ClassDifference) -> dict[str, Any]:
         "images": of_class.images,
         **{figure: _difference(value) for figure, value in of_class.figures.items()},
     }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, _DIGITS)
 
 
 def measure_candidate(
