@@ -23,6 +23,7 @@ def test_both_stages_run_on_the_made_up_export(tmp_path: Path) -> None:
 @LINUX
 def test_the_peak_counts_memory_that_was_given_back_and_that_of_children(tmp_path: Path) -> None:
     (tmp_path / "stages").mkdir()
+    (tmp_path / "stages/__init__.py").touch()  # a package that comes before the installed one
     (tmp_path / "stages/hungry.py").write_text(
         "import subprocess, sys, time\n"
         "def eat(): b = b'x' * (100 << 20); del b; time.sleep(0.2)\n"

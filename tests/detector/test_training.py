@@ -95,7 +95,6 @@ def test_trains_on_two_devices(data: Any, root: Path) -> None:
     script = """
         import json, sys
         from pathlib import Path
-        import rhymes
         import tensorflow as tf
         from tensorflow import config as devices
         cpu = devices.list_physical_devices("CPU")[0]

@@ -12,7 +12,6 @@ import app.experiments
 from rhymes.metrics.catalogue import metrics
 from tools.clones import SURROUNDINGS, Clone
 from tools.compare_models import (
-    MODELS,
     apply_and_serve,
     load_experiments,
     queue_models,
@@ -21,12 +20,15 @@ from tools.compare_models import (
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.tf]
 
+MODELS = ("retinanet", "mask_rcnn")
+"""One stage and two, boxes and masks; `make compare-models` queues every architecture."""
+
 
 @pytest.fixture(scope="module")
 def clone(
     repository: Any, small: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
 ) -> Clone:
-    """Three models, trained by a queue in a clone that had no data and no cache."""
+    """Two models, trained by a queue in a clone that had no data and no cache."""
     repository.set(
         sample={"images": 24, "size": 128},
         train=small(),
