@@ -56,7 +56,7 @@ class CocoIndex:
         if not len(self.runs):
             return 0
         _, image_indices = np.unique(self.runs[:, 0], return_inverse=True)
-        return int(np.bincount(image_indices, weights=self.runs[:, 3]).max())
+        return int(np.max(np.bincount(image_indices, weights=self.runs[:, 3])))
 
     def part(self, number: int, count: int) -> CocoIndex:
         """Every `count`-th image, from image `number` (the first is 0) on."""

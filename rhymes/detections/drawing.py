@@ -163,7 +163,7 @@ def _draw(
     """Draw some objects; boxes around masks are thinner than those that stand alone."""
     # Last drawn is on top: the best must not be covered by the others.
     shown = _to_supervision(detections, *scene.size)[::-1]
-    colors, text_colors = _palettes(int(detections.class_ids.max()) + 1)
+    colors, text_colors = _palettes(int(np.max(detections.class_ids)) + 1)
     has_masks = shown.mask is not None and "masks" in layers
     if has_masks:
         scene = sv.MaskAnnotator(colors, opacity=_MASK_OPACITY).annotate(scene, shown)

@@ -148,7 +148,7 @@ class _MatchedImage:
         for right in self._believed.right_only:
             score = float(self._all.scores[right])
             ious = self._ious[:, right]
-            if not ious.size or ious.max() < _TOUCHING:
+            if not ious.size or np.max(ious) < _TOUCHING:
                 yield self._of_detection(right, score)
                 continue
             left = int(np.argmax(ious))

@@ -196,7 +196,8 @@ def _left_over(
 ) -> list[int]:
     """Indices of one side's detections that have no partner and are not borderline."""
     paired = {pair[side] for pair in pairs}
-    edge = float(other.scores.min()) if 0 < other.max_detections <= len(other.scores) else threshold
+    is_full = 0 < other.max_detections <= len(other.scores)
+    edge = float(np.min(other.scores)) if is_full else threshold
     return [
         i
         for i in range(len(own.scores))
@@ -223,8 +224,8 @@ def _crops_to_distance(expected: MaskCrop, actual: MaskCrop) -> float:
     for crop, whole in ((expected, one), (actual, two)):
         height, width = crop.pixels.shape
         whole[crop.y - y : crop.y - y + height, crop.x - x : crop.x - x + width] = crop.pixels
-    either = np.count_nonzero(one | two)
-    return np.count_nonzero(one ^ two) / either if either else 0.0
+    either = int(np.count_nonzero(one | two))
+    return int(np.count_nonzero(one ^ two)) / either if either else 0.0
 
 
 def difference_to_bound(difference: float) -> float | None:

@@ -118,7 +118,7 @@ def _put_fillet(relief: Relief, at: complex) -> None:
     albedo = relief.tinted(spot, flesh, distance * distance)
     browned = ramp(relief.cloud(spot) + relief.grain(spot) * 0.5, 0.0, 0.9) * np.float32(0.55)
     albedo = mixed(albedo, rgb(0xB8742A), browned)
-    flakes = wave(u * 5.5 + np.abs(v) * 0.9)
+    flakes = wave(np.asarray(u * 5.5 + np.abs(v) * 0.9, np.float32))
     albedo = mixed(albedo, rgb(0xF6EAD0), ramp(flakes, 0.3, 0.9) * np.float32(0.35))
     height = 2.5 + 5.5 * (1 - distance * distance) + 0.5 * flakes - 0.8 * ramp(np.abs(v), 0.1, 0)
     relief.put(spot, distance < 1, albedo, np.asarray(height, np.float32), gloss=flesh.gloss)
@@ -165,7 +165,9 @@ def _put_strand(relief: Relief, dome: Floats, lift: float) -> None:
     cut = random_unit(rng) * radius
     kept = spot.u * np.float32(cut.real) + spot.v * np.float32(cut.imag) > -radius * radius * 0.55
     inside = (off < 1) & kept & relief.dish[spot.window]
-    albedo = relief.tinted(spot, _PASTA, off * off) * np.float32(between(rng, 0.85, 1.05))
+    albedo = relief.tinted(spot, _PASTA, np.asarray(off * off, np.float32)) * np.float32(
+        between(rng, 0.85, 1.05)
+    )
     height = dome[spot.window] + np.float32(lift) + 1.3 * np.sqrt(np.maximum(1 - off * off, 0))
     relief.put(spot, inside, albedo, np.asarray(height, np.float32), gloss=_PASTA.gloss, dish=False)
 

@@ -51,7 +51,9 @@ def put_leaf(relief: Relief, at: complex, radius: float, base: float) -> None:
     distance = length(u, v) + 0.2 * ruffle + 0.1 * frill
     colour = rgb(int(rng.choice(_LEAVES)))
     rib = ramp(np.abs(v + 0.12 * ruffle), 0.16, 0.03) * ramp(u, 0.9, -0.2)
-    veins = ramp(np.abs(wave(u * 2.2 + np.abs(v) * 1.5)), 0.22, 0.0) * np.float32(0.35)
+    veins = ramp(
+        np.abs(wave(np.asarray(u * 2.2 + np.abs(v) * 1.5, np.float32))), 0.22, 0.0
+    ) * np.float32(0.35)
     albedo = mixed(colour, rgb(0xDCE9A8), np.clip(rib * 0.8 + veins, 0, 1))
     bright = 0.72 + 0.4 * np.clip(distance, 0, 1) + 0.14 * frill
     height = base + 2.6 * (1 - distance * distance) + 1.5 * ruffle + 1.0 * frill * distance
