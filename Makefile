@@ -37,7 +37,7 @@ serve: .venv/runtime  ## Serve the exported model on this machine by gRPC, as Te
 app: .venv/runtime  ## The page alone, for the model server at $$SERVING_ADDRESS (localhost:8500)
 	@python -m rhymes page
 
-test: .venv/develop  ## Run all tests (a quarter of an hour on 2 cores), and say how much of the code they run
+test: .venv/develop  ## Run all tests (about 20 minutes on 2 cores), and say how much of the code they run
 	@python -m tools.browser
 	@pytest -n 3 --no-loadscope-reorder --cov --cov-report=html:logs/coverage
 	@echo "Lines that the tests' own processes ran: $$(coverage report --format=total) % (logs/coverage/index.html)"
