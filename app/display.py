@@ -63,10 +63,10 @@ def choose_display(
         names: Class names by id.
         has_masks: Whether there are masks to show.
         key: Of the view; each keeps its own.
-        floor: Least score that there can be.
+        floor: Minimum score that there can be.
     """
     score = st.slider(
-        "Least score",
+        "Minimum score",
         min_value=round(floor, 2),
         max_value=1.0,
         value=max(DEFAULT_SCORE, round(floor, 2)),

@@ -66,9 +66,9 @@ class EvaluateParams:
 
     Attributes:
         images: how many of the worst test images are drawn, and of those for all models.
-        image_score: least score of a detection that is drawn and ranks its image.
-        confusion_score: least score of a detection in the confusion matrix.
-        confusion_iou: least IoU of a detection with the object that it is taken for.
+        image_score: minimum score of a detection that is drawn and ranks its image.
+        confusion_score: minimum score of a detection in the confusion matrix.
+        confusion_iou: minimum IoU of a detection with the object that it is taken for.
     """
 
     RENAMED: ClassVar[Mapping[str, str]] = {"pictures": "images", "picture_score": "image_score"}

@@ -124,7 +124,7 @@ def compare_outputs(
         actual: the other.
         tolerance: up to which difference of box and score two detections are one.
         threshold: the score below which the model drops detections. A detection that one side
-            alone has is borderline when its score is not above this, or above the least score of
+            alone has is borderline when its score is not above this, or above the lowest score of
             the other side where that one has no room left, by more than the tolerance.
     """
     parity = Parity(tolerance, images=1, detections=len(expected.scores))
