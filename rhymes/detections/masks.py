@@ -17,7 +17,7 @@ on what is written is the difference to the count before the last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -229,11 +229,6 @@ def crop_to_polygons(crop: MaskCrop, tolerance: float | None = None) -> list[Rin
     rings.sort(key=_ring_area, reverse=True)
     offset = np.array([crop.x, crop.y], np.float32)
     return [_simplified(ring, tolerance) + offset for ring in rings]
-
-
-def rings_to_coco(rings: Iterable[Ring]) -> list[list[float]]:
-    """Flatten rings to COCO's [[x1, y1, x2, y2, ...], ...]."""
-    return [ring.ravel().tolist() for ring in rings]
 
 
 # Steps of a chain code, clockwise on the screen from the right; even ones cross a pixel's side.

@@ -80,7 +80,6 @@ LOSSLESS = Kind(
     SERVED_TOLERANCE,
     "the signatures preprocess images differently: see rhymes/detector/inference.py",
 )
-KINDS = (CLIENT, SAVED_MODEL, EAGER, LOSSLESS)
 
 Parities = Mapping[Kind, Mapping[str, Parity]]
 
