@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bench.images import CLASSES, BenchImage, repeated_images, save_image
 from bench.workspace import ROOT
+from rhymes.export.fetched import INDEX_COLUMNS
 
 COUNTS = (2_000, 20_000)
 STAGES = ("coco", "tfrecord")
@@ -70,12 +71,14 @@ def save_export(folder: Path, count: int) -> None:
     ):
         annotations, index = csv.writer(annotations_file), csv.writer(index_file)
         annotations.writerow(["image_url", "output_content"])
-        index.writerow(["image", "sha256", "width", "height", "error"])
+        index.writerow(INDEX_COLUMNS)
         for number, image in enumerate(repeated_images(count, SIZE, OBJECTS)):
             save_image(folder / "data/images", image)
             url = f"https://cdn.example/{number}.jpg"
             annotations.writerow([url, json.dumps(_objects(image))])
-            index.writerow([url, image.sha256, SIZE, SIZE, ""])
+            index.writerow(
+                [url, image.sha256, SIZE, SIZE, image.sha256, image.sha256, "JPEG", 1, ""]
+            )
 
 
 def _objects(image: BenchImage) -> dict[str, object]:

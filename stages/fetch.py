@@ -71,10 +71,10 @@ def main() -> None:
         (export / "annotations.csv").write_bytes(annotations.read_bytes())
         (export / "categories.csv").write_bytes(categories.read_bytes())
         save_index(export / "index.csv", fetched)
-    arrived = {each.sha256 for each in fetched if each.sha256}
+    arrived = [each.image for each in fetched if each.image]
     print(
-        f"fetch: {sum(bool(each.sha256) for each in fetched)} of {len(sources)} images of "
-        f"{raw.export}, {len(arrived)} different images in {IMAGES}"
+        f"fetch: {len(arrived)} of {len(sources)} images of {raw.export}, "
+        f"{len({image.sha256 for image in arrived})} different images in {IMAGES}"
     )
 
 

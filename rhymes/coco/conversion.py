@@ -119,7 +119,9 @@ class _Reader:
             else:
                 self._counts.rows_kept += 1
                 # The index's own copy of the name, so that only one is held.
-                image = self._images.setdefault(file.source, ExportImage(*file))
+                image = self._images.setdefault(
+                    file.source, ExportImage(file.source, file.sha256, file.width, file.height)
+                )
                 self._read_items(items, row.number, image)
         return list(self._images.values())
 

@@ -12,9 +12,13 @@ from rhymes.common.csv import load_rows, save_rows
 from rhymes.common.errors import InputError
 from rhymes.export.dialects import load_dialect
 
-INDEX_COLUMNS = ("image", "sha256", "width", "height", "error")
+INDEX_COLUMNS = (
+    "image", "sha256", "width", "height",
+    "original_sha256", "pixels_sha256", "format", "orientation", "error",
+)  # fmt: skip
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SIZE = re.compile(r"[1-9][0-9]{0,8}")
+_ORIENTATION = re.compile(r"[1-8]")
 
 
 class IndexedImage(NamedTuple):
@@ -25,12 +29,31 @@ class IndexedImage(NamedTuple):
         sha256: of its file's bytes, 64 hexadecimal digits; names the file.
         width: pixels, upright.
         height: pixels, upright.
+        original_sha256: of the bytes as they came, of which another `fetch.jpeg_quality` changes
+            nothing; equal to `sha256` where they were kept.
+        pixels_sha256: of the upright pixels, of which other metadata change nothing.
+        format: Pillow's name of the encoding that came.
+        orientation: EXIF's as it came, 1 to 8; any but 1 was applied, see `sha256`.
     """
 
     source: str
     sha256: str
     width: int
     height: int
+    original_sha256: str
+    pixels_sha256: str
+    format: str
+    orientation: int
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether EXIF turned it, so that boxes drawn on the stored pixels would not fit."""
+        return self.orientation != 1
+
+    @property
+    def is_reencoded(self) -> bool:
+        """Whether its file is not the one that came."""
+        return self.sha256 != self.original_sha256
 
 
 def load_image_index(path: Path) -> dict[str, IndexedImage | None]:
@@ -41,19 +64,39 @@ def load_image_index(path: Path) -> dict[str, IndexedImage | None]:
     """
     index: dict[str, IndexedImage | None] = {}
     for row in load_rows(path, INDEX_COLUMNS):
-        source, sha256, width, height, error = (row.cells[name] for name in INDEX_COLUMNS)
+        source, sha256, *described, error = (row.cells[name] for name in INDEX_COLUMNS)
         if source in index:
             raise InputError(f"{path}: row {row.number}: image '{source}' stands twice")
         if not sha256 and error:
             index[source] = None
-        elif _SHA256.fullmatch(sha256) and _SIZE.fullmatch(width) and _SIZE.fullmatch(height):
-            index[source] = IndexedImage(source, sha256, int(width), int(height))
+        elif (image := _cells_to_image(source, sha256, *described)) is not None:
+            index[source] = image
         else:
             raise InputError(
-                f"{path}: row {row.number}: needs a SHA-256 and a size in pixels, or an error; "
-                f"found {sha256!r}, {width!r} x {height!r}, {error!r}; run the stage fetch again"
+                f"{path}: row {row.number}: needs SHA-256s, a size in pixels and an orientation, "
+                f"or an error; found {[sha256, *described, error]!r}; run the stage fetch again"
             )
     return index
+
+
+def _cells_to_image(
+    source: str,
+    sha256: str,
+    width: str,
+    height: str,
+    original: str,
+    pixels: str,
+    encoding: str,
+    orientation: str,
+) -> IndexedImage | None:
+    hashes = all(map(_SHA256.fullmatch, (sha256, original, pixels)))
+    if not (hashes and all(map(_SIZE.fullmatch, (width, height))) and encoding):
+        return None
+    if not _ORIENTATION.fullmatch(orientation):
+        return None
+    return IndexedImage(
+        source, sha256, int(width), int(height), original, pixels, encoding, int(orientation)
+    )
 
 
 _LISTED = 20
@@ -71,12 +114,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What became of a source: an image's SHA-256 and size in pixels, or why there is none."""
+    """What became of a source: its image, or why there is none."""
 
     source: Source
-    sha256: str = ""
-    width: int | None = None
-    height: int | None = None
+    image: IndexedImage | None = None
     error: str = ""
 
 
@@ -97,8 +138,10 @@ def load_sources(annotations: Path) -> list[Source]:
 
 def save_index(path: Path, fetched: Iterable[Fetched]) -> None:
     """Write the index as CSV, columns `INDEX_COLUMNS`: one line a source, in the order given."""
+    nothing = ("",) * (len(INDEX_COLUMNS) - 2)
     lines = (
-        (each.source.image, each.sha256, each.width, each.height, each.error) for each in fetched
+        (*each.image, "") if each.image else (each.source.image, *nothing, each.error)
+        for each in fetched
     )
     save_rows(path, INDEX_COLUMNS, lines)
 

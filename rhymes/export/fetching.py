@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from rhymes.common.errors import InputError
 from rhymes.common.files import save_bytes
-from rhymes.export.fetched import Fetched, Source
+from rhymes.export.fetched import Fetched, IndexedImage, Source
 from rhymes.images.download import Downloader, DownloadLimits
-from rhymes.images.images import UprightImage, check_image
+from rhymes.images.images import decode_image, pixels_to_sha256
 
 
 def load_export_file(folder: Path, path: str, max_bytes: int) -> bytes:
@@ -159,31 +159,28 @@ class _Fetcher:
     def fetch_numbered(self, numbered: tuple[int, Source]) -> tuple[int, Fetched]:
         number, source = numbered
         try:
-            image = self._image_to_image(source.image)
+            return number, Fetched(source, self._fetch(source.image))
         except InputError as error:
             return number, Fetched(source, error=" ".join(str(error).split()))
-        sha256 = hashlib.sha256(image.data).hexdigest()
-        self._save_image(sha256, image.data)
-        return number, Fetched(source, sha256, image.width, image.height)
 
     def close(self) -> None:
         for downloader in self._downloaders:
             downloader.close()
 
-    def _image_to_image(self, image: str) -> UprightImage:
+    def _fetch(self, image: str) -> IndexedImage:
         if not image.strip():
             raise InputError("the cell is empty")
         if _SCHEME.match(image):
-            return self._url_to_image(image)
+            return self._fetch_url(image)
         max_bytes = self._options.limits.max_bytes
-        return self._check(load_export_file(self._options.export, image, max_bytes))
+        return self._save(image, load_export_file(self._options.export, image, max_bytes))
 
-    def _url_to_image(self, url: str) -> UprightImage:
+    def _fetch_url(self, url: str) -> IndexedImage:
         kept = self._options.downloads / hashlib.sha256(url.encode("utf-8")).hexdigest()
         if kept.is_file():
-            return self._check(kept.read_bytes())
+            return self._save(url, kept.read_bytes())
         data = self._downloader().url_to_bytes(url)
-        image = self._check(data)
+        image = self._save(url, data)
         # Only now: an error page that came with status 200 must be asked for again.
         save_bytes(kept, data)
         return image
@@ -197,16 +194,31 @@ class _Fetcher:
         downloader: Downloader = self._own.downloader
         return downloader
 
-    def _check(self, data: bytes) -> UprightImage:
+    def _save(self, source: str, data: bytes) -> IndexedImage:
+        """Check an image and write it."""
         with self._decoding:
-            return check_image(
+            decoded = decode_image(
                 data,
                 max_bytes=self._options.limits.max_bytes,
                 max_pixels=self._options.max_pixels,
                 jpeg_quality=self._options.jpeg_quality,
             )
+            pixels_sha256 = pixels_to_sha256(decoded.pixels)
+        upright = decoded.upright
+        sha256 = hashlib.sha256(upright.data).hexdigest()
+        self._save_file(sha256, upright.data)
+        return IndexedImage(
+            source,
+            sha256,
+            upright.width,
+            upright.height,
+            hashlib.sha256(data).hexdigest(),
+            pixels_sha256,
+            decoded.format,
+            decoded.orientation,
+        )
 
-    def _save_image(self, sha256: str, data: bytes) -> None:
+    def _save_file(self, sha256: str, data: bytes) -> None:
         # The same image may come from two sources at the same time.
         with self._lock:
             if sha256 in self._written:

@@ -8,6 +8,7 @@ ignores them as well), so pixel values stay as they are stored.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from collections.abc import Iterator
@@ -39,6 +40,9 @@ PIXEL_LIMIT = 178_956_970
 
 # What libjpeg can write, a little less than the format's 65,535.
 _JPEG_SIDE_LIMIT = 65_500
+
+# A whole image at once would be copied: 300 MB of one of 100 million pixels.
+_HASHED_ROWS = 256
 
 # EXIF orientation (TIFF tag 274; CIPA DC-008, 4.6.5.A) -> what makes the image upright.
 _TURNS = {
@@ -89,6 +93,23 @@ class UprightImage:
     height: int
 
 
+@dataclass(frozen=True, eq=False)
+class DecodedImage:
+    """A checked image with its pixels, for those who look at both.
+
+    Attributes:
+        upright: what `check_image` gives.
+        pixels: 8-bit RGB, upright, as they were before `upright` was encoded anew.
+        format: Pillow's name of the encoding that came.
+        orientation: EXIF's, 1 to 8, as it came; 1 is upright.
+    """
+
+    upright: UprightImage
+    pixels: Image.Image
+    format: str
+    orientation: int
+
+
 def check_image(
     data: bytes,
     *,
@@ -97,6 +118,20 @@ def check_image(
     keep: AbstractSet[str] = frozenset({"JPEG"}),
     jpeg_quality: int = 95,
 ) -> UprightImage:
+    """Prove that bytes are a whole image; return it upright and RGB. See `decode_image`."""
+    return decode_image(
+        data, max_bytes=max_bytes, max_pixels=max_pixels, keep=keep, jpeg_quality=jpeg_quality
+    ).upright
+
+
+def decode_image(
+    data: bytes,
+    *,
+    max_bytes: int,
+    max_pixels: int,
+    keep: AbstractSet[str] = frozenset({"JPEG"}),
+    jpeg_quality: int = 95,
+) -> DecodedImage:
     """Prove that bytes are a whole JPEG, PNG, WebP, GIF or BMP; return it upright and RGB.
 
     An image that is upright 8-bit RGB already, without transparency or animation, and of a format
@@ -132,13 +167,15 @@ def check_image(
             # Decoding stops at the last pixel; this reads all checksums up to the end.
             PngImageFile(io.BytesIO(data)).verify()
         image.load()
-        turn = _TURNS.get(_orientation(image))
+        orientation = _orientation(image)
+        turn = _TURNS.get(orientation)
         if turn is None and name in keep and _is_plain_rgb(image, data):
-            return UprightImage(data, name, image.width, image.height)
-        upright = _image_to_rgb(image)
+            return DecodedImage(UprightImage(data, name, *image.size), image, name, 1)
+        pixels = _image_to_rgb(image)
         if turn is not None:
-            upright = upright.transpose(turn)
-        return UprightImage(_rgb_to_jpeg(upright, jpeg_quality), "JPEG", *upright.size)
+            pixels = pixels.transpose(turn)
+        upright = UprightImage(_rgb_to_jpeg(pixels, jpeg_quality), "JPEG", *pixels.size)
+        return DecodedImage(upright, pixels, name, 1 if turn is None else orientation)
 
 
 def _bytes_to_opener(data: bytes) -> type[ImageFile.ImageFile] | None:
@@ -244,6 +281,15 @@ def _describe(data: bytes) -> str:
         if pattern.match(head):
             return f"it looks like {name}; expected a JPEG, PNG, WebP, GIF or BMP"
     return f"its first bytes are {data[:8].hex(' ')}; expected a JPEG, PNG, WebP, GIF or BMP"
+
+
+def pixels_to_sha256(pixels: Image.Image) -> str:
+    """Hash an RGB image's size and pixels: equal for files that differ in metadata alone."""
+    digest = hashlib.sha256(f"{pixels.width}x{pixels.height}".encode())
+    for top in range(0, pixels.height, _HASHED_ROWS):
+        bottom = min(top + _HASHED_ROWS, pixels.height)
+        digest.update(pixels.crop((0, top, pixels.width, bottom)).tobytes())
+    return digest.hexdigest()
 
 
 def image_to_pixels(upright: UprightImage) -> NDArray[np.uint8]:

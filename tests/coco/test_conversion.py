@@ -19,7 +19,7 @@ from rhymes.coco.files import Coco, load_coco
 from rhymes.coco.label_map import load_label_map
 from rhymes.coco.splits import SPLITS, compile_group_pattern, load_pins
 from rhymes.common.errors import InputError
-from tests.support.export_csv import box, cell, polygon, write_csv
+from tests.support.export_csv import box, cell, indexed_image, polygon, write_csv, write_index
 
 OPTIONS = ConversionOptions(seed=1, fractions=(0.7, 0.15, 0.15))
 WIDTH, HEIGHT = 100, 80
@@ -44,12 +44,12 @@ class Export:
         sources = dict.fromkeys(source for source, _ in rows)
         twins = bytes_of or {}
         index = [
-            (s, "", "", "", "404") if s in failed else (s, sha(twins.get(s, s)), WIDTH, HEIGHT, "")
+            s if s in failed else indexed_image(s, sha(twins.get(s, s)), (WIDTH, HEIGHT))
             for s in sources
         ]
         self.save("annotations.csv", [(column, "output_content"), *rows])
         self.save("categories.csv", [("category_image",), *((name,) for name in names)])
-        self.save("index.csv", [("image", "sha256", "width", "height", "error"), *index])
+        write_index(self.folder / "index.csv", index)
         (self.folder / "splits.csv").write_text("group,split\n" + pins, encoding="utf-8")
         return self
 
@@ -305,7 +305,7 @@ def test_nothing_left(export: Export, rows: list[tuple[str, str]], message: str)
 
 
 def test_image_that_fetch_does_not_know(export: Export) -> None:
-    export.write(GOOD).save("index.csv", [("image", "sha256", "width", "height", "error")])
+    write_index(export.write(GOOD).folder / "index.csv", [])
     with pytest.raises(InputError, match=r"row 2: image 'good0\.jpg' is not in index.csv"):
         export.convert()
 
@@ -361,8 +361,7 @@ def test_real_export(
         (export.folder / file).write_bytes((source / file).read_bytes())
     with (source / "annotations.csv").open(encoding="utf-8", newline="") as file:
         names = list(dict.fromkeys(row[0] for row in list(csv.reader(file))[1:]))
-    header = ("image", "sha256", "width", "height", "error")
-    export.save("index.csv", [header, *((n, sha(n), *size, "") for n in names)])
+    write_index(export.folder / "index.csv", [indexed_image(n, sha(n), size) for n in names])
     (export.folder / "splits.csv").write_text("group,split\n")
     report = export.convert()
     assert report["items"] == {"read": objects, "kept": objects, "clipped": 0, "dropped": 0}

@@ -19,10 +19,15 @@ from rhymes.export.fetched import (
     save_failures,
     save_index,
 )
+from tests.support.export_csv import indexed_image
+
+SHA = "ab" * 32
 
 
 def make_fetched(good: int, bad: int) -> list[Fetched]:
-    arrived = [Fetched(Source(f"{n}.jpg", (n,)), "ab", 4, 3) for n in range(good)]
+    arrived = [
+        Fetched(Source(f"{n}.jpg", (n,)), indexed_image(f"{n}.jpg", SHA)) for n in range(good)
+    ]
     failed = [Fetched(Source(f"bad{n}.jpg", (n, n + 9)), error="no such file") for n in range(bad)]
     return arrived + failed
 
@@ -60,12 +65,16 @@ def test_broken_annotations_are_an_error(tmp_path: Path, text: str, reason: str)
 
 def test_index_and_failures(tmp_path: Path) -> None:
     fetched = [
-        Fetched(Source('a "b",\nc', (2,)), "ab12", 4, 3),
+        Fetched(
+            Source('a "b",\nc', (2,)),
+            IndexedImage('a "b",\nc', "ab12", 4, 3, "cd34", "ef56", "PNG", 6),
+        ),
         Fetched(Source("é.jpg", (3, 5)), error="no such file"),
     ]
     save_index(tmp_path / "index.csv", fetched)
     assert (tmp_path / "index.csv").read_bytes().decode() == (
-        'image,sha256,width,height,error\n"a ""b"",\nc",ab12,4,3,\né.jpg,,,,no such file\n'
+        "image,sha256,width,height,original_sha256,pixels_sha256,format,orientation,error\n"
+        '"a ""b"",\nc",ab12,4,3,cd34,ef56,PNG,6,\né.jpg,,,,,,,,no such file\n'
     )
     save_failures(tmp_path / "failed.csv", fetched)
     assert (tmp_path / "failed.csv").read_bytes().decode() == (
@@ -123,31 +132,40 @@ def test_sources_that_were_not_tried_are_counted() -> None:
         check_failures(make_fetched(0, 60), 900, 0.02)
 
 
-SHA = "ab" * 32
-
-
 def test_index_of_fetch_is_read(tmp_path: Path) -> None:
     names = ["a.jpg", 'https://x/é,"1".jpg', "line\nbreak\r.jpg", ""]
-    fetched = [Fetched(Source(name, (2,)), SHA, 640, 480) for name in names]
+    images = [indexed_image(name, SHA, (640, 480), format="PNG", orientation=6) for name in names]
+    fetched = [Fetched(Source(image.source, (2,)), image) for image in images]
     fetched.append(Fetched(Source("gone.jpg", (7,)), error="404"))
     save_index(tmp_path / "index.csv", fetched)
     index = load_image_index(tmp_path / "index.csv")
-    assert index == {name: IndexedImage(name, SHA, 640, 480) for name in names} | {"gone.jpg": None}
+    assert index == {image.source: image for image in images} | {"gone.jpg": None}
+
+
+GOOD = f"a,{SHA},6,4,{SHA},{SHA},JPEG,1,"
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        pytest.param(f"a,{SHA},6,4,\na,{SHA},6,4,", "row 3: image 'a' stands twice", id="twice"),
-        pytest.param("a,123,640,480,", "row 2: needs a SHA-256", id="short hash"),
-        pytest.param(f"a,../{SHA[3:]},640,480,", "needs a SHA-256", id="path for a hash"),
-        pytest.param(f"a,{SHA},0,480,", "a size in pixels", id="no width"),
-        pytest.param(f"a,{SHA},640,x,", "a size in pixels", id="text for a height"),
-        pytest.param("a,,,,", "or an error", id="neither image nor error"),
+        pytest.param(f"{GOOD}\n{GOOD}", "row 3: image 'a' stands twice", id="twice"),
+        pytest.param(GOOD.replace(SHA, "123", 1), "row 2: needs SHA-256s", id="short hash"),
+        pytest.param(GOOD.replace(SHA, f"../{SHA[3:]}", 1), "needs SHA", id="path for a hash"),
+        pytest.param(GOOD.replace(f",{SHA},JPEG", ",,JPEG"), "needs SHA", id="no hash of pixels"),
+        pytest.param(GOOD.replace("6,4", "0,4"), "a size in pixels", id="no width"),
+        pytest.param(GOOD.replace("6,4", "6,x"), "a size in pixels", id="text for a height"),
+        pytest.param(GOOD.replace("JPEG,1", "JPEG,9"), "an orientation", id="orientation 9"),
+        pytest.param("a,,,,,,,,", "or an error", id="neither image nor error"),
         pytest.param("a,b", "2 cells", id="cells missing"),
     ],
 )
 def test_broken_index(tmp_path: Path, line: str, message: str) -> None:
-    (tmp_path / "index.csv").write_text(f"image,sha256,width,height,error\n{line}\n")
+    (tmp_path / "index.csv").write_text(f"{','.join(INDEX_COLUMNS)}\n{line}\n")
     with pytest.raises(InputError, match=message):
+        load_image_index(tmp_path / "index.csv")
+
+
+def test_former_index_asks_for_fetch(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").write_text(f"image,sha256,width,height,error\na,{SHA},6,4,\n")
+    with pytest.raises(InputError, match="original_sha256"):
         load_image_index(tmp_path / "index.csv")

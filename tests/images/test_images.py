@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from rhymes.common.errors import InputError
-from rhymes.images.images import UprightImage, check_image
+from rhymes.images.images import UprightImage, check_image, decode_image, pixels_to_sha256
 from tests.support.hostile_server import HTML, png_bomb, png_chunk
 from tests.support.orientations import upright_to_stored
 
@@ -103,6 +103,37 @@ GREYS = [81, 130, 49, 181]  # ITU-R 601 luma of the quadrants
 def test_upright_rgb_jpeg_keeps_its_bytes(options: dict[str, Any]) -> None:
     data = encode(IMAGE, **options)
     assert check(data) == UprightImage(data, "JPEG", WIDTH, HEIGHT)
+
+
+def test_pixels_hash_outlives_metadata_and_encoding() -> None:
+    def digest(data: bytes) -> str:
+        decoded = decode_image(data, max_bytes=1_000_000, max_pixels=1_000_000)
+        return pixels_to_sha256(decoded.pixels)
+
+    tall = Image.fromarray(np.random.default_rng(1).integers(0, 256, (700, 3, 3), np.uint8))
+    stored = upright_to_stored(tall, 6)
+    same = [
+        encode(tall, "PNG"),
+        encode(tall, "BMP"),
+        encode(stored, "PNG", exif=with_orientation(6)),
+    ]
+    assert len(set(map(digest, same))) == 1
+    assert digest(encode(stored, "PNG")) != digest(same[0])
+    jpegs = [encode(tall), encode(tall, comment=b"by the CDN"), encode(tall, quality=50)]
+    assert digest(jpegs[0]) == digest(jpegs[1]) != digest(jpegs[2])
+    last = tall.copy()
+    last.putpixel((2, 699), (1, 2, 3))
+    assert digest(encode(last, "PNG")) != digest(same[0])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_what_came_is_told(orientation: int) -> None:
+    stored = upright_to_stored(IMAGE, orientation)
+    data = encode(stored, "PNG", exif=with_orientation(orientation))
+    decoded = decode_image(data, max_bytes=1_000_000, max_pixels=1_000_000)
+    assert (decoded.format, decoded.orientation) == ("PNG", orientation)
+    assert decoded.pixels.size == IMAGE.size
+    assert decoded.upright == check(data)
 
 
 def test_bytes_behind_a_jpeg_stay() -> None:

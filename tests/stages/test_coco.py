@@ -14,7 +14,7 @@ from rhymes.common.errors import InputError
 from rhymes.common.params import dict_to_section, load_section
 from stages import coco
 from stages.coco import CocoParams
-from tests.support.export_csv import box, write_csv
+from tests.support.export_csv import box, indexed_image, write_csv, write_index
 
 PARAMS: dict[str, Any] = {
     "seed": 1, "val_fraction": 0.15, "test_fraction": 0.15, "group_pattern": None,
@@ -35,12 +35,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write_export(images: list[list[Any]], failed: int = 0) -> None:
     rows = [(f"{n}.jpg", json.dumps({"identifications": i})) for n, i in enumerate(images)]
     index = [
-        (f"{n}.jpg", "", "", "", "404") if n < failed else (f"{n}.jpg", f"{n:064x}", 100, 80, "")
+        f"{n}.jpg" if n < failed else indexed_image(f"{n}.jpg", f"{n:064x}")
         for n in range(len(images))
     ]
     write_csv(coco.EXPORT / "annotations.csv", [("cdn_file_url", "output_content"), *rows])
     write_csv(coco.EXPORT / "categories.csv", [("category_image",), ("RBC",)])
-    write_csv(coco.EXPORT / "index.csv", [("image", "sha256", "width", "height", "error"), *index])
+    write_index(coco.EXPORT / "index.csv", index)
 
 
 def write_params(**changes: Any) -> None:

@@ -138,10 +138,15 @@ def test_hostile_cdn(
         assert reason in index[image]["error"], image
         assert not index[image]["sha256"] + index[image]["width"] + index[image]["height"]
     for image, data in good.items():
+        digest, pixels = bytes_to_sha256(data), index[image]["pixels_sha256"]
         assert index[image] == {
-            "image": image, "sha256": bytes_to_sha256(data), "width": "32", "height": "24",
-            "error": "",
+            "image": image, "sha256": digest, "width": "32", "height": "24",
+            "original_sha256": digest, "pixels_sha256": pixels, "format": "JPEG",
+            "orientation": "1", "error": "",
         }  # fmt: skip
+    png = index[cdn.url("/png/5.jpg")]
+    assert png["original_sha256"] == bytes_to_sha256(encode_random_image(5, "PNG"))
+    assert (png["format"], png["orientation"]) == ("PNG", "1")
     converted = index[cdn.url("/png/5.jpg")]["sha256"]
     assert converted != bytes_to_sha256(encode_random_image(5, "PNG"))
     assert project.images() == sorted(
@@ -255,7 +260,7 @@ def test_killed_run_goes_on_where_it_was(project: Project, cdn: HostileServer, r
     done = {path.name for path in project.kept()}
     finished = [path for url, path in urls.items() if bytes_to_sha256(url.encode()) in done]
     assert 10 <= len(finished) < 40
-    time.sleep(0.2)  # for requests that were under way
+    time.sleep(1)  # for requests that were under way
     cdn.asked.clear()
     again = project.start(root)
     _, errors = again.communicate(timeout=120)

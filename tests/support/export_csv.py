@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from rhymes.export.fetched import Fetched, IndexedImage, Source, save_index
 
 
 def box(data: Any = (10, 20, 30, 40), label: Any = "RBC", **changes: Any) -> dict[str, Any]:
@@ -32,3 +34,25 @@ def write_csv(path: Path, rows: Sequence[Sequence[Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
+
+
+def indexed_image(
+    source: str, sha256: str, size: tuple[int, int] = (100, 80), **changes: Any
+) -> IndexedImage:
+    """A fetched JPEG whose bytes were kept; `changes` replace its attributes."""
+    image = IndexedImage(source, sha256, *size, sha256, sha256, "JPEG", 1)
+    return image._replace(**changes)
+
+
+def write_index(path: Path, images: Iterable[IndexedImage | str]) -> None:
+    """Write an index.csv; a text is a source that failed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_index(
+        path,
+        [
+            Fetched(Source(image, ()), error="404")
+            if isinstance(image, str)
+            else Fetched(Source(image.source, ()), image)
+            for image in images
+        ],
+    )
