@@ -141,7 +141,7 @@ def _choose_from_test(key: str) -> CheckedImage:
     split = load_split("test")
     images = list(split.images.values())
     index = st.selectbox(
-        "CheckedImage of the test split",
+        "Image of the test split",
         range(len(images)),
         format_func=lambda i: image_to_name(images[i]),
         key=f"{key} test image",

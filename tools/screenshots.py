@@ -115,7 +115,14 @@ def _detect(page: Page) -> None:
 
 
 def _compare(page: Page) -> None:
-    page.wait_for_selector("[data-testid=stImage] img")
+    # The server serves as soon as one version is loaded; Compare needs both.
+    for _ in range(round(_START_SECONDS)):
+        page.wait_for_selector("[data-testid=stImage] img")
+        if not page.get_by_text("is loading").count():
+            return
+        page.wait_for_timeout(1000)
+        page.reload()
+    sys.exit("screenshots: the second version is still loading")
 
 
 def _data(page: Page) -> None:

@@ -94,5 +94,6 @@ def test_images_of_the_test_split(app: AppTest, folder: Path) -> None:
     factory.save(folder / "data/coco/test.json")
     app.run()
     assert texts(app) == [f"{factory.images[0]['file_name']} 20 x 30"]
+    assert app.selectbox[0].label == "Image of the test split"
     app.selectbox[0].set_value(1).run()
     assert texts(app) == [f"{factory.images[1]['file_name']} 40 x 30"]
