@@ -15,7 +15,7 @@ from app.plain_text import plain
 from app.predictions import load_measured, saved_detections, served_detections
 from app.repository import Split, load_image, load_split
 from app.versions import choose_version
-from rhymes.coco.files import CocoImage, image_to_name
+from rhymes.coco.files import CocoImage, image_to_name, image_to_sources, source_to_name
 from rhymes.common.text import count_to_text
 from rhymes.detections.detections import Detections, annotations_to_detections
 from rhymes.detections.drawing import detections_to_labels
@@ -66,8 +66,12 @@ def _filter(split: Split) -> list[CocoImage]:
     return [
         image
         for image in split.images.values()
-        if _holds(split, image["id"], class_id) and text in image_to_name(image).casefold()
+        if _holds(split, image["id"], class_id) and _is_called(image, text)
     ]
+
+
+def _is_called(image: CocoImage, text: str) -> bool:
+    return any(text in source_to_name(each).casefold() for each in image_to_sources(image))
 
 
 def _holds(split: Split, image_id: int, class_id: int) -> bool:

@@ -22,6 +22,7 @@ from rhymes.coco.conversion_report import (
 from rhymes.coco.export_images import AnnotationCache, ExportImage, annotation_cache
 from rhymes.coco.files import CocoAnnotation, CocoImage, names_to_categories, save_coco
 from rhymes.coco.label_map import save_label_map, save_labels
+from rhymes.coco.merging import merge_images, merging_to_report
 from rhymes.coco.splits import SPLITS, Assignment, assign_splits, load_pins, save_pins
 from rhymes.common.csv import load_rows
 from rhymes.common.errors import InputError
@@ -73,7 +74,7 @@ def convert_export(
     counts = ConversionCounts(categories.names, warnings=list(categories.warnings))
     folder.mkdir(parents=True, exist_ok=True)
     with annotation_cache(folder) as cache:
-        images = _Reader(export, matcher, counts, cache).read()
+        images = merge_images(_Reader(export, matcher, counts, cache).read())
         if not any(image.class_ids for image in images):
             save_report(folder, counts)
             raise InputError(why_nothing_is_left(counts))
@@ -83,6 +84,7 @@ def convert_export(
     save_label_map(folder / "label_map.pbtxt", categories.names)
     save_labels(folder / "labels.txt", categories.names)
     save_pins(folder / "splits.csv", assignment.pins)
+    counts.merged = merging_to_report(images)
     counts.groups = assignment.groups
     counts.warnings += conversion_to_warnings(
         counts, matcher, images, assignment.missing, options.fractions
@@ -92,7 +94,7 @@ def convert_export(
 
 
 class _Reader:
-    """Reads the annotations CSV; rows of one image become one image."""
+    """Reads the annotations CSV; rows of one name become one image."""
 
     def __init__(
         self, export: Path, matcher: LabelMatcher, counts: ConversionCounts, cache: AnnotationCache
@@ -119,9 +121,7 @@ class _Reader:
             else:
                 self._counts.rows_kept += 1
                 # The index's own copy of the name, so that only one is held.
-                image = self._images.setdefault(
-                    file.source, ExportImage(file.source, file.sha256, file.width, file.height)
-                )
+                image = self._images.setdefault(file.source, ExportImage((file,)))
                 self._read_items(items, row.number, image)
         return list(self._images.values())
 
@@ -137,7 +137,7 @@ class _Reader:
         annotations: list[Annotation] = []
         for item in items:
             self._counts.items_read += 1
-            read = item_to_annotation(item, self._matcher, image.width, image.height)
+            read = item_to_annotation(item, self._matcher, image.file.width, image.file.height)
             if isinstance(read, Annotation):
                 annotations.append(read)
                 continue
@@ -177,13 +177,16 @@ def _write_splits(
 
 
 def _image_to_coco(image: ExportImage, image_id: int) -> CocoImage:
-    return {
+    record: CocoImage = {
         "id": image_id,
-        "file_name": f"{image.sha256}.jpg",
-        "width": image.width,
-        "height": image.height,
+        "file_name": f"{image.file.sha256}.jpg",
+        "width": image.file.width,
+        "height": image.file.height,
         "source": image.source,
     }
+    if len(image.files) > 1:
+        record["sources"] = list(image.sources)
+    return record
 
 
 def _annotations_to_coco(

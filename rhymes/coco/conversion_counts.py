@@ -38,6 +38,7 @@ class ConversionCounts:
         images: split -> how many images.
         empty_images: split -> how many of them have no object.
         groups: split -> how many groups of images.
+        merged: what `merging_to_report` says.
         warnings: sentences.
     """
 
@@ -54,6 +55,7 @@ class ConversionCounts:
     images: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     empty_images: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     groups: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
+    merged: dict[str, object] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

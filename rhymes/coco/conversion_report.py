@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rhymes.coco.conversion_counts import ConversionCounts
 from rhymes.coco.export_images import ExportImage
+from rhymes.coco.merging import merging_warnings
 from rhymes.coco.splits import SPLITS
 from rhymes.common.files import save_json, save_text
 from rhymes.common.markdown import rows_to_table, text_to_cell
@@ -33,6 +33,7 @@ def conversion_to_warnings(
         *_split_warnings(counts, fractions),
         *_class_warnings(counts),
         *_image_warnings(images),
+        *merging_warnings(images),
         *_label_warnings(counts, matcher),
         *_pin_warnings(missing_pins),
     ]
@@ -86,12 +87,6 @@ def _image_warnings(images: Sequence[ExportImage]) -> Iterator[str]:
             f"{count_to_text(len(bare), 'image has', 'images have')} "
             "lost every object to bad data and would "
             f"teach that there is nothing to see: {_list(bare)}."
-        )
-    hashes = Counter(image.sha256 for image in images)
-    if twins := [image.source for image in images if hashes[image.sha256] > 1]:
-        yield (
-            f"{len(twins)} images have the same bytes as another one under a different name; "
-            f"each counts, in the same split: {_list(twins)}."
         )
     if shared := [image.source for image in images if len(image.rows) > 1]:
         yield (
@@ -173,6 +168,7 @@ def counts_to_report(counts: ConversionCounts) -> dict[str, Any]:
         "images": counts.images,
         "empty_images": counts.empty_images,
         "groups": counts.groups,
+        "merged": counts.merged,
         "unknown_labels": dict(counts.unknown_labels.most_common()),
         "warnings": counts.warnings,
     }

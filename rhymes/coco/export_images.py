@@ -11,30 +11,46 @@ from pathlib import Path
 from typing import IO
 
 from rhymes.export.annotations import Annotation
+from rhymes.export.fetched import IndexedImage
 from rhymes.export.geometry import Shape
 
 
 @dataclass(slots=True)
 class ExportImage:
-    """A distinct image of an export.
+    """A distinct image of an export, under one name or several.
 
     Attributes:
-        source: its name in the CSV.
-        sha256: of its file's bytes.
-        width: pixels.
-        height: pixels.
-        rows: the number of each of its rows and where the cache has the row's annotations.
+        files: as fetched, one a name, in order of first appearance; the first one is used.
+        rows: the number of each of its rows, ascending, and where the cache has the row's
+            annotations.
         class_ids: of its objects, sorted.
         broken: whether an entry was dropped that stood for an object.
     """
 
-    source: str
-    sha256: str
-    width: int
-    height: int
+    files: tuple[IndexedImage, ...]
     rows: tuple[tuple[int, int], ...] = ()
     class_ids: tuple[int, ...] = ()
     broken: bool = False
+
+    @property
+    def file(self) -> IndexedImage:
+        """The file that is used."""
+        return self.files[0]
+
+    @property
+    def source(self) -> str:
+        """The name of the file that is used, which is the image's own."""
+        return self.files[0].source
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes of the file that is used."""
+        return self.files[0].sha256
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All its names in the CSV, in order of first appearance."""
+        return tuple(file.source for file in self.files)
 
 
 class AnnotationCache:

@@ -21,7 +21,16 @@ from rhymes.common.files import written_aside
 
 def image_to_name(image: Mapping[str, Any]) -> str:
     """The name by which users know a COCO image: its file's in the export, without the folder."""
-    source = str(image.get("source") or image["file_name"])
+    return source_to_name(str(image.get("source") or image["file_name"]))
+
+
+def image_to_sources(image: Mapping[str, Any]) -> tuple[str, ...]:
+    """All names of a COCO image in the export, its own first; its file's name where it has none."""
+    return tuple(image.get("sources") or [image.get("source") or image["file_name"]])
+
+
+def source_to_name(source: str) -> str:
+    """Cut a name in the export to what users know it by: no folder, no query, no %20."""
     if "://" in source:
         source = unquote(source.partition("?")[0])
     return source.rstrip("/").rpartition("/")[2]
@@ -36,13 +45,17 @@ class CocoCategory(TypedDict):
 
 
 class CocoImage(TypedDict):
-    """An image: its file's bare name, its upright size, its name in the export."""
+    """An image: its file's bare name, its upright size, its name in the export.
+
+    `sources` are its names where it has several there, `source` being the first of them.
+    """
 
     id: int
     file_name: str
     width: int
     height: int
     source: NotRequired[str]
+    sources: NotRequired[list[str]]
 
 
 class CocoAnnotation(TypedDict):

@@ -34,7 +34,7 @@ class ImagePair:
     @property
     def is_renamed(self) -> bool:
         """Whether it has the same bytes under another name."""
-        return self.old.source != self.new.source
+        return not {*self.old.sources}.intersection(self.new.sources)
 
     @property
     def has_changed_split(self) -> bool:
@@ -57,26 +57,33 @@ class ImagePairing:
     added: Sequence[ImageLabels]
 
 
-def _identity(image: ImageLabels) -> Hashable:
-    return image.file_name, image.source
+def _identity(image: ImageLabels) -> tuple[Hashable, ...]:
+    return ((image.file_name, image.source),)
 
 
-def _content(image: ImageLabels) -> Hashable:
-    return image.file_name
+def _content(image: ImageLabels) -> tuple[Hashable, ...]:
+    return (image.file_name,)
 
 
-def _source(image: ImageLabels) -> Hashable:
-    return image.source
+def _source(image: ImageLabels) -> tuple[Hashable, ...]:
+    return (image.source,)
 
 
-_KEYS: tuple[Callable[[ImageLabels], Hashable], ...] = (_identity, _content, _source)
+def _any_source(image: ImageLabels) -> tuple[Hashable, ...]:
+    return image.sources
+
+
+_KEYS: tuple[Callable[[ImageLabels], tuple[Hashable, ...]], ...] = (
+    _identity, _content, _source, _any_source,
+)  # fmt: skip
 
 
 def pair_images(old: Sequence[ImageLabels], new: Sequence[ImageLabels]) -> ImagePairing:
     """Find the images of the old version in the new one.
 
     An image is the same by its bytes and its name in the export, else by its bytes (it was
-    renamed), else by its name (it was replaced). Several of the same bytes are paired in order.
+    renamed), else by its name, else by any of its names (it was replaced). Several of the same
+    bytes are paired in order.
 
     Args:
         old: All images of the old version.
@@ -84,14 +91,14 @@ def pair_images(old: Sequence[ImageLabels], new: Sequence[ImageLabels]) -> Image
     """
     partners: dict[int, ImageLabels] = {}
     left, right = list(enumerate(old)), list(enumerate(new))
-    for key in _KEYS:
+    for keys in _KEYS:
         waiting: dict[Hashable, deque[int]] = defaultdict(deque)
         for number, image in left:
-            waiting[key(image)].append(number)
+            for key in keys(image):
+                waiting[key].append(number)
         taken: set[int] = set()
         for number, image in right:
-            if waiting.get(key(image)):
-                partner = waiting[key(image)].popleft()
+            if (partner := _first_free([waiting[key] for key in keys(image)], taken)) is not None:
                 partners[number] = old[partner]
                 taken.add(partner)
         left = [(number, image) for number, image in left if number not in taken]
@@ -101,6 +108,15 @@ def pair_images(old: Sequence[ImageLabels], new: Sequence[ImageLabels]) -> Image
         [image for _, image in left],
         [image for _, image in right],
     )
+
+
+def _first_free(queues: Sequence[deque[int]], taken: set[int]) -> int | None:
+    """Take the first number that is not taken, as an image waits under each of its names."""
+    for queue in queues:
+        while queue:
+            if (number := queue.popleft()) not in taken:
+                return number
+    return None
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from rhymes.coco.coco_index import load_coco_index
-from rhymes.coco.files import CocoAnnotation, CocoImage, image_to_name
+from rhymes.coco.files import CocoAnnotation, CocoImage, image_to_sources, source_to_name
 from rhymes.common.errors import InputError
 
 
@@ -31,6 +31,7 @@ class ImageLabels:
         boxes: float64 [n, 4]: xmin, ymin, xmax, ymax in pixels.
         outlines: int64 [n]: a checksum of each object's polygons, 0 for a box.
         class_ids: int32 [n]: the version's own numbers.
+        other_sources: Further names of it in the export.
     """
 
     file_name: str
@@ -41,14 +42,20 @@ class ImageLabels:
     boxes: NDArray[np.float64]
     outlines: NDArray[np.int64]
     class_ids: NDArray[np.int32]
+    other_sources: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.class_ids)
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """All its names in the export."""
+        return (self.source, *self.other_sources)
+
+    @property
     def name(self) -> str:
         """What a person calls the image."""
-        return image_to_name({"source": self.source, "file_name": self.file_name})
+        return source_to_name(self.source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,15 +105,17 @@ def _record_to_labels(
 ) -> ImageLabels:
     boxes = np.array([a["bbox"] for a in annotations], np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
+    source, *others = image_to_sources(image)
     return ImageLabels(
         image["file_name"],
-        image.get("source") or image["file_name"],
+        source,
         split,
         image["width"],
         image["height"],
         boxes,
         np.array([_checksum(a.get("segmentation")) for a in annotations], np.int64),
         np.array([a["category_id"] for a in annotations], np.int32),
+        tuple(others),
     )
 
 

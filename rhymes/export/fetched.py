@@ -46,6 +46,11 @@ class IndexedImage(NamedTuple):
     orientation: int
 
     @property
+    def content_hashes(self) -> tuple[str, str, str]:
+        """What tells the image's content, whatever its name: one that is equal suffices."""
+        return self.pixels_sha256, self.original_sha256, self.sha256
+
+    @property
     def is_turned(self) -> bool:
         """Whether EXIF turned it, so that boxes drawn on the stored pixels would not fit."""
         return self.orientation != 1

@@ -19,6 +19,7 @@ from rhymes.coco.files import Coco, load_coco
 from rhymes.coco.label_map import load_label_map
 from rhymes.coco.splits import SPLITS, compile_group_pattern, load_pins
 from rhymes.common.errors import InputError
+from rhymes.export.fetched import load_image_index
 from tests.support.export_csv import box, cell, indexed_image, polygon, write_csv, write_index
 
 OPTIONS = ConversionOptions(seed=1, fractions=(0.7, 0.15, 0.15))
@@ -224,14 +225,59 @@ def test_negatives_are_kept_and_unannotated_images_are_not(export: Export) -> No
     assert sum(report["empty_images"].values()) == 1
 
 
-def test_same_bytes_under_two_names(export: Export) -> None:
-    rows = [(f"{copy}{n}.jpg", cell(box([n, 1, 2, 3]))) for n in range(20) for copy in "ab"]
-    twins = {f"b{n}.jpg": f"a{n}.jpg" for n in range(20)}
-    report = export.write(rows, bytes_of=twins).convert()
-    splits = export.splits()
-    assert all(splits[f"a{n}.jpg"] == splits[f"b{n}.jpg"] for n in range(20))
-    assert any("40 images have the same bytes" in warning for warning in report["warnings"])
-    assert sum(report["groups"].values()) == 20
+@pytest.mark.parametrize("column", ["sha256", "original_sha256", "pixels_sha256"])
+def test_names_of_one_image_are_merged(export: Export, column: str) -> None:
+    """Half of its objects under each name, one under both."""
+    rows = [(f"a{n}.jpg", cell(box([n, 1, 2, 3]), box([0, 0, 5, 5]))) for n in range(20)]
+    rows += [(f"b{n}.jpg", cell(box([0, 0, 5, 5]), box([n, 5, 2, 3], "WBC"))) for n in range(20)]
+    rows += [("c.jpg", cell(box()))]
+    export.write(rows)
+    index = load_image_index(export.folder / "index.csv")
+    files = [
+        file._replace(**{column: sha(f"shared {source[1:]}")}) if source[0] in "ab" else file
+        for source, file in index.items()
+        if file
+    ]
+    write_index(export.folder / "index.csv", files)
+    report = export.convert()
+    images = [image for split in SPLITS for image in export.coco(split)["images"]]
+    assert len(images) == 21
+    by_name = {image["source"]: image for image in images}
+    assert by_name["a7.jpg"]["sources"] == ["a7.jpg", "b7.jpg"]
+    assert by_name["a7.jpg"]["file_name"] == f"{files[7].sha256}.jpg", "the file of the first"
+    assert "sources" not in by_name["c.jpg"]
+    classes = [class_id for name, class_id, _ in export.annotations() if name == "a7.jpg"]
+    assert classes == [1, 1, 2]
+    assert report["dropped"]["duplicate_item"] == {"count": 20, "rows": list(range(22, 42))}
+    assert report["rows"] == {"read": 41, "kept": 41}
+    assert report["merged"]["images"] == 20
+    assert report["merged"]["names"] == 40
+    assert report["merged"]["examples"][0] == ["a0.jpg", "b0.jpg"]
+    warning = "20 images stand under 40 names, of equal pixels or bytes"
+    assert any(warning in sentence for sentence in report["warnings"])
+
+
+def test_names_are_merged_through_others(export: Export) -> None:
+    """The file of one was kept, another has other metadata, a third was recompressed."""
+    export.write([(name, cell(box([n, 1, 2, 3]))) for n, name in enumerate("dcba")] + GOOD)
+    index = load_image_index(export.folder / "index.csv")
+    files = {source: file for source, file in index.items() if file}
+    files["a"] = files["a"]._replace(pixels_sha256=sha("pixels"))
+    files["b"] = files["b"]._replace(pixels_sha256=sha("pixels"), original_sha256=sha("bytes"))
+    files["d"] = files["d"]._replace(original_sha256=sha("bytes"))
+    write_index(export.folder / "index.csv", files.values())
+    assert export.convert()["merged"]["examples"] == [["d", "b", "a"]]
+    assert [(s, bbox[0]) for s, _, bbox in export.annotations() if s in "abcd"] in (
+        [("d", 0), ("d", 2), ("d", 3), ("c", 1)], [("c", 1), ("d", 0), ("d", 2), ("d", 3)],
+    )  # fmt: skip
+
+
+def test_same_pixels_of_one_row_without_objects(export: Export) -> None:
+    """An empty row is a statement about an image: another name's objects contradict it."""
+    rows = [("a.jpg", cell()), ("b.jpg", cell(box())), *GOOD]
+    report = export.write(rows, bytes_of={"b.jpg": "a.jpg"}).convert()
+    assert sum(report["empty_images"].values()) == 0
+    assert [a for a in export.annotations() if a[0] == "a.jpg"] == [("a.jpg", 1, [10, 20, 30, 40])]
 
 
 def test_same_export_same_bytes(export: Export, tmp_path: Path) -> None:

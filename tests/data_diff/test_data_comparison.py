@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from rhymes.data_diff.data_comparison import pair_images
 from rhymes.data_diff.image_labels import ImageLabels
@@ -64,3 +67,35 @@ def test_exchanged_names_follow_the_bytes() -> None:
     assert [(pair.old.file_name, pair.new.file_name) for pair in found.pairs] == [
         ("2.jpg", "2.jpg"), ("1.jpg", "1.jpg"),
     ]  # fmt: skip
+
+
+def merged(content: str, *sources: str) -> ImageLabels:
+    first, *others = (f"images/{source}.jpg" for source in sources)
+    return replace(image(content, sources[0]), source=first, other_sources=tuple(others))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "replaced", "renamed"),
+    [
+        pytest.param(("1", "b"), ("2", "a", "b"), True, False, id="merged since"),
+        pytest.param(("1", "a", "b"), ("2", "b"), True, False, id="parted since"),
+        pytest.param(("1", "a", "b"), ("2", "b", "a"), True, False, id="other order of the rows"),
+        pytest.param(("1", "a", "b"), ("1", "b", "c"), False, False, id="one name in common"),
+        pytest.param(("1", "a", "b"), ("1", "c", "d"), False, True, id="no name in common"),
+    ],
+)
+def test_image_of_several_names(
+    old: tuple[str, ...], new: tuple[str, ...], replaced: bool, renamed: bool
+) -> None:
+    (pair,) = pair_images([merged(*old)], [image("9", "other"), merged(*new)]).pairs
+    assert pair.new.source == f"images/{new[1]}.jpg"
+    assert (pair.is_replaced, pair.is_renamed) == (replaced, renamed)
+
+
+def test_image_of_several_names_is_paired_once() -> None:
+    found = pair_images(
+        [merged("1", "a", "b"), image("2", "c")], [image("3", "a"), image("4", "b")]
+    )
+    assert [(pair.old.name, pair.new.name) for pair in found.pairs] == [("a.jpg", "a.jpg")]
+    assert [each.name for each in found.removed] == ["c.jpg"]
+    assert [each.name for each in found.added] == ["b.jpg"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from dulwich.objects import Commit
 from dulwich.repo import Repo
 
-from rhymes.coco.files import image_to_name
+from rhymes.coco.files import source_to_name
 from rhymes.common.errors import InputError
 from rhymes.export.fetched import load_image_index
 from rhymes.project.why.pipeline import Pipeline, is_below
@@ -126,7 +126,8 @@ def _load_names(index: Path) -> dict[str, str]:
         images = load_image_index(index).values()
     except InputError:
         return {}
-    return {image.sha256: image_to_name({"source": image.source}) for image in images if image}
+    # Of several names of the same bytes the first is the image's own in the COCO files.
+    return {image.sha256: source_to_name(image.source) for image in reversed([*images]) if image}
 
 
 def count_lines(old: str, new: str) -> str:
