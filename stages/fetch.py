@@ -17,9 +17,12 @@ from pydantic import Field
 
 from rhymes.common.errors import InputError
 from rhymes.common.files import folder_written_aside
-from rhymes.common.params import load_section, section
+from rhymes.common.params import load_section, one_of, section
+from rhymes.export.export_folder import ExportFolder
 from rhymes.export.fetched import Fetched, check_failures, load_sources, save_failures, save_index
 from rhymes.export.fetching import FetchOptions, fetch_images
+from rhymes.export.foreign_export import ANNOTATIONS, CATEGORIES, SPLITS, convert_foreign_export
+from rhymes.export.formats import AUTO, RHYMES, FoundFormat, find_format, list_names
 from rhymes.images.download import DownloadLimits
 from rhymes.images.images import PIXEL_LIMIT
 from rhymes.versions.scratch import scratch_folder
@@ -37,6 +40,7 @@ class RawParams:
     """Section `raw`: the export to train on."""
 
     export: Annotated[str, Field(min_length=1)]
+    format: Annotated[str, one_of(list_names)]
     annotations: _FileName
     categories: _FileName
 
@@ -61,21 +65,54 @@ def main() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
     raw = load_section("raw", RawParams)
     params = load_section("fetch", FetchParams)
-    annotations = find_csv(raw, "annotations")
-    categories = find_csv(raw, "categories")
-    sources = load_sources(annotations)
+    csvs = find_csvs(raw)
+    sources = load_sources(csvs[ANNOTATIONS])
     with folder_written_aside(IMAGES) as images:
-        fetched = fetch_images(sources, params_to_options(params, annotations.parent), images)
+        fetched = fetch_images(sources, params_to_options(params, Path(raw.export)), images)
         report_failures(fetched, len(sources), params.max_failed_fraction)
     with folder_written_aside(EXPORT) as export:
-        (export / "annotations.csv").write_bytes(annotations.read_bytes())
-        (export / "categories.csv").write_bytes(categories.read_bytes())
+        for name, path in csvs.items():
+            (export / name).write_bytes(path.read_bytes())
         save_index(export / "index.csv", fetched)
     arrived = [each.image for each in fetched if each.image]
     print(
         f"fetch: {len(arrived)} of {len(sources)} images of {raw.export}, "
         f"{len({image.sha256 for image in arrived})} different images in {IMAGES}"
     )
+
+
+def find_csvs(raw: RawParams) -> dict[str, Path]:
+    """Return the export's CSV files under the names that they get in data/export.
+
+    The folder of another tool is converted first, into the scratch folder. It is a Rhymes export
+    where `raw.format` says so, or where the file is there that `raw.annotations` names.
+
+    Raises:
+        InputError: a file is missing, or the folder is of no format, several or another one.
+    """
+    root = Path(raw.export)
+    ours = raw.format == RHYMES or (raw.format == AUTO and (root / raw.annotations).is_file())
+    if not ours:
+        folder = ExportFolder(root)
+        found = find_format(folder, raw.format)
+        if found is not None:
+            return convert(folder, found, raw)
+    return {ANNOTATIONS: find_csv(raw, "annotations"), CATEGORIES: find_csv(raw, "categories")}
+
+
+def convert(folder: ExportFolder, found: FoundFormat, raw: RawParams) -> dict[str, Path]:
+    """Convert another tool's export; say what it was taken for and what is left out."""
+    converted = scratch_folder("fetch") / "converted"
+    with folder_written_aside(converted) as aside:
+        made = convert_foreign_export(folder, found, raw.categories, aside)
+    lines = [f"fetch: {raw.export} is taken for {found.reason}", *made.notes]
+    if made.splits:
+        told = ", ".join(f"{count} {split}" for split, count in made.splits.items())
+        lines.append(
+            f"the folder tells a split ({told}); to keep it: cp {EXPORT / SPLITS} data/{SPLITS}"
+        )
+    print("\n  ".join(lines))
+    return {path.name: path for path in sorted(converted.glob("*.csv"))}
 
 
 def find_csv(raw: RawParams, key: str) -> Path:

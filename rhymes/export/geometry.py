@@ -126,6 +126,25 @@ def clip_ring(ring: Sequence[Point], region: Region, width: int, height: int) ->
     return _points_to_shape(rings, math.fsum(piece.area for piece in visible), clipped=True)
 
 
+def join_shapes(shapes: Sequence[Shape]) -> Shape:
+    """Make one object of its parts in one image; where they overlap, the area counts once.
+
+    Raises:
+        GeometryError: see there.
+    """
+    if len(shapes) == 1:
+        return shapes[0]
+    rings = tuple(ring for shape in shapes for ring in shape.rings)
+    regions = [ring_to_region(list(zip(ring[::2], ring[1::2], strict=True))) for ring in rings]
+    left = min(shape.bbox[0] for shape in shapes)
+    top = min(shape.bbox[1] for shape in shapes)
+    right = max(shape.bbox[0] + shape.bbox[2] for shape in shapes)
+    bottom = max(shape.bbox[1] + shape.bbox[3] for shape in shapes)
+    bbox = (left, top, right - left, bottom - top)
+    area = float(shapely.union_all(regions).area)
+    return Shape(bbox, area, rings, clipped=any(shape.clipped for shape in shapes))
+
+
 def _points_to_shape(rings: list[np.ndarray], area: float, *, clipped: bool) -> Shape:
     points = np.concatenate(rings)
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()

@@ -17,6 +17,7 @@ from rhymes.common.errors import InputError
 from rhymes.common.params import load_params, load_section
 from stages.fetch import FetchParams, RawParams, main
 from tests.support.file_contents import bytes_to_sha256
+from tests.support.foreign_folder import write_files
 from tests.support.hostile_server import HostileServer, encode_random_image
 
 
@@ -309,3 +310,27 @@ def test_real_export(project: Project, shared: Path) -> None:
     for image, row in index.items():
         assert row["sha256"] == bytes_to_sha256((export / image).read_bytes())
         assert (row["width"], row["height"], row["error"]) == ("512", "512", "")
+
+
+def test_export_of_another_tool(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    images = [{"id": 5, "file_name": "a.jpg"}]
+    annotations = [{"id": 1, "image_id": 5, "category_id": 9, "bbox": [1, 2, 3, 4]}]
+    value = {"images": images, "annotations": annotations, "categories": [{"id": 9, "name": "CAT"}]}
+    write_files(project.export, {"train/a.jpg": None, "train/_annotations.coco.json": value})
+    with (project.root / "params.yaml").open("w", encoding="utf-8") as file:
+        YAML().dump({key: project.params[key] for key in ("raw", "fetch")}, file)
+    main()
+    assert [(name, row["error"]) for name, row in project.index().items()] == [("train/a.jpg", "")]
+    folder = project.root / "data/export"
+    assert (folder / "categories.csv").read_text(encoding="utf-8") == "category_image\nCAT\n"
+    assert (folder / "splits.csv").read_text(encoding="utf-8") == "group,split\ntrain/a.jpg,train\n"
+    output = capsys.readouterr().out
+    assert "../export is taken for COCO, for train/_annotations.coco.json holds" in output
+    assert "(1 train); to keep it: cp data/export/splits.csv data/splits.csv" in output
+
+
+def test_folder_of_no_format_is_an_error(project: Project) -> None:
+    with (project.root / "params.yaml").open("w", encoding="utf-8") as file:
+        YAML().dump({key: project.params[key] for key in ("raw", "fetch")}, file)
+    with pytest.raises(InputError, match="of no known format"):
+        main()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from rhymes.export import geometry
 from rhymes.export.annotations import Reason
@@ -29,7 +29,34 @@ def item_to_label(item: Item) -> str | None:
 
 
 def data_to_shape(data: object, width: int, height: int) -> Shape | Reason:
-    """Read [[x, y], ...]: three different points at least, closed or not, enclosing an area."""
+    """Read [[x, y], ...]: three different points at least, closed or not, enclosing an area.
+
+    An object in several parts, which other tools draw and the platform does not, is a list of
+    such rings: parts that enclose nothing or lie outside are left out while another one counts.
+    """
+    if not _is_in_parts(data):
+        return _ring_to_shape(data, width, height)
+    parts = [_ring_to_shape(ring, width, height) for ring in data]
+    shapes = [part for part in parts if isinstance(part, Shape)]
+    broken = [part for part in parts if part is Reason.NOT_FINITE]
+    if broken or not shapes:
+        return broken[0] if broken else next(part for part in parts if isinstance(part, Reason))
+    try:
+        return geometry.join_shapes(shapes)
+    except geometry.GeometryError:
+        return Reason.NOT_FINITE
+
+
+def _is_in_parts(data: object) -> TypeGuard[list[Any]]:
+    """Whether an outline is a list of rings: its first entry's first entry is a point."""
+    for _ in range(2):
+        if not isinstance(data, list | tuple) or not data:
+            return False
+        data = data[0]
+    return isinstance(data, list | tuple)
+
+
+def _ring_to_shape(data: object, width: int, height: int) -> Shape | Reason:
     if not isinstance(data, list | tuple) or len(data) < 3:
         return Reason.TOO_FEW_POINTS
     points = _data_to_points(data)

@@ -1,0 +1,184 @@
+"""The folder that an annotation tool exported: its files, listed once, and images found by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import re
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rhymes.common.errors import InputError
+
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp",
+    ".tif", ".tiff", ".heic", ".heif", ".avif",
+)  # fmt: skip
+"""Of files that formats name without their suffix, or not at all."""
+
+_SPLITS = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+_WORDS = re.compile(r"[a-z]+")
+
+
+class ExportFolder:
+    """A folder and the files in it, at any depth.
+
+    Names that begin with a dot are left out, and folders that are symbolic links. Paths are
+    relative, with `/` between folders; letters with accents are the same however they are encoded,
+    as macOS encodes them otherwise in names of files than tools do in their text.
+
+    Attributes:
+        root: The folder.
+        files: All paths, sorted.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """List a folder's files.
+
+        Raises:
+            InputError: There is no such folder, or it cannot be read.
+        """
+        if not root.is_dir():
+            raise InputError(f"{root}: no such folder; raw.export names the export's folder")
+        self.root = root
+        self.files = sorted(_walk(root))
+        self._paths = {_composed(path): path for path in self.files}
+        self._named: dict[str, list[str]] = {}
+        for path in self._paths:
+            self._named.setdefault(posixpath.basename(path), []).append(path)
+
+    def with_suffix(self, *suffixes: str) -> list[str]:
+        """Return the paths of files with one of some suffixes, in lower or upper case."""
+        return [path for path in self.files if path.lower().endswith(suffixes)]
+
+    def find_image(self, name: str, *bases: str) -> str:
+        """Find the image that an annotation names.
+
+        Tools name images by a path from where the annotations lie, from a folder beside them, or
+        on the machine where they were drawn. So the path counts first, from each of `bases`, and
+        then as much of its end as names one file alone.
+
+        Args:
+            name: As it stands in the annotation.
+            bases: Folders to try first, the first being where the annotation lies.
+
+        Returns:
+            Its path; where there is none, the path from the first of `bases`, for the error that
+            follows when it is fetched.
+
+        Raises:
+            InputError: Several files have this name.
+        """
+        wanted = _composed(name.replace("\\", "/"))
+        for base in bases or ("",):
+            path = posixpath.normpath(posixpath.join(base, wanted))
+            if path in self._paths:
+                return self._paths[path]
+        if found := self._by_ending(wanted, bases[0] if bases else ""):
+            return found
+        return name if "://" in name else posixpath.join(bases[0] if bases else "", name)
+
+    def find_by_stem(self, stem: str, *bases: str) -> str | None:
+        """Find the image of a name without its suffix, in any of some folders."""
+        for base in bases:
+            for suffix in IMAGE_SUFFIXES:
+                for written in (suffix, suffix.upper()):
+                    path = posixpath.normpath(posixpath.join(base, _composed(stem) + written))
+                    if path in self._paths:
+                        return self._paths[path]
+        return None
+
+    def _by_ending(self, wanted: str, base: str) -> str | None:
+        parts = [part for part in wanted.split("/") if part not in ("", ".", "..")]
+        for start in range(len(parts)):
+            ending = "/".join(parts[start:])
+            found = [
+                path for path in self._named.get(parts[-1], ()) if f"/{path}".endswith(f"/{ending}")
+            ]
+            # Of several those count that lie where the annotation does.
+            near = [path for path in found if base and path.startswith(f"{base}/")]
+            if len(one := near or found) == 1:
+                return self._paths[one[0]]
+            if one:
+                raise InputError(
+                    f"{self.root}: the image '{wanted}' may be any of {', '.join(one[:3])}; "
+                    "name images by their path in the annotations, or give them different names"
+                )
+        return None
+
+    def load_bytes(self, path: str) -> bytes:
+        """Read a file.
+
+        Raises:
+            InputError: It cannot be read.
+        """
+        try:
+            return (self.root / path).read_bytes()
+        except OSError as error:
+            raise InputError(f"{self.root / path}: cannot be read: {error.strerror}") from None
+
+    def load_text(self, path: str) -> str:
+        """Read a UTF-8 text, with or without a byte order mark.
+
+        Raises:
+            InputError: It cannot be read, or has another encoding.
+        """
+        try:
+            return self.load_bytes(path).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise InputError(f"{self.root / path}: not UTF-8; save it as UTF-8") from None
+
+    def load_json(self, path: str) -> Any:
+        """Read a JSON file; NaN and Infinity are numbers here.
+
+        Raises:
+            InputError: It cannot be read, or is no JSON.
+        """
+        text = self.load_text(path)
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{self.root / path}: not JSON: {error}") from None
+
+
+def _walk(root: Path) -> Iterator[str]:
+    def fail(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be read: {error.strerror}")
+
+    for folder, folders, files in os.walk(root, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        base = Path(folder).relative_to(root)
+        yield from (
+            (base / name).as_posix()
+            for name in files
+            if not name.startswith(".") and _is_text(name)
+        )
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is UTF-8: other bytes come as lone surrogates, which no CSV can hold."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _composed(path: str) -> str:
+    return unicodedata.normalize("NFC", path)
+
+
+def path_to_split(path: str) -> str:
+    """Return which split a path tells: by words of the file's name, else of its nearest folder.
+
+    `annotations/instances_train2017.json` and `train/_annotations.coco.json` tell train. Empty
+    where none or several are told.
+    """
+    for part in reversed(path.split("/")):
+        told = {_SPLITS[word] for word in _WORDS.findall(part.lower()) if word in _SPLITS}
+        if told:
+            return told.pop() if len(told) == 1 else ""
+    return ""
