@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rhymes.client.errors import BadImage
 from rhymes.common.errors import InputError
-from rhymes.images.images import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS, UprightImage, check_image
+from rhymes.images.images import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS, UprightImage, decode_image
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,14 @@ class CheckedImage:
         digest: SHA-256 of its file.
         data: The bytes of its file.
         upright: The same image as detectors see it.
+        pages: How many images the file holds; it is the first one that is seen.
     """
 
     name: str
     digest: str
     data: bytes = field(repr=False)
     upright: UprightImage = field(repr=False)
+    pages: int = 1
 
 
 def bytes_to_image(name: str, data: bytes) -> CheckedImage:
@@ -34,7 +36,7 @@ def bytes_to_image(name: str, data: bytes) -> CheckedImage:
         BadImage: it is no image, or too large a one, saying which.
     """
     try:
-        upright = check_image(
+        decoded = decode_image(
             data,
             max_bytes=MAX_IMAGE_BYTES,
             max_pixels=MAX_IMAGE_PIXELS,
@@ -42,4 +44,6 @@ def bytes_to_image(name: str, data: bytes) -> CheckedImage:
         )
     except InputError as error:
         raise BadImage(f"{name}: {error}") from None
-    return CheckedImage(name, hashlib.sha256(data).hexdigest(), data, upright)
+    return CheckedImage(
+        name, hashlib.sha256(data).hexdigest(), data, decoded.upright, decoded.pages
+    )

@@ -17,12 +17,12 @@ from app.repository import load_image, load_split
 from rhymes.client.errors import BadImage
 from rhymes.coco.files import image_to_name
 from rhymes.common.text import count_to_text
+from rhymes.images.images import IMAGE_FORMATS, IMAGE_SUFFIXES
 
 FILES, CAMERA, TEST = "Your files", "Camera", "Test split"
 MAX_IMAGES = 100
 MAX_BYTES = 500_000_000
 
-_SUFFIXES = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp"]
 _LISTED = 5
 _IMAGES, _PROBLEMS, _ROUND = "images", "image problems", "upload round"
 
@@ -68,10 +68,10 @@ def _choose_files() -> list[CheckedImage]:
     images: list[CheckedImage] = state.setdefault(_IMAGES, [])
     files = st.file_uploader(
         "Drop images here",
-        type=_SUFFIXES,
+        type=sorted(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES),
         accept_multiple_files=True,
         key=f"upload {state.setdefault(_ROUND, 0)}",
-        help=f"JPEG, PNG, WebP, GIF or BMP; {MAX_IMAGES} images at most. They go to the model "
+        help=f"{IMAGE_FORMATS}; {MAX_IMAGES} images at most. They go to the model "
         "server and nowhere else.",
     )
     if files:
@@ -109,6 +109,8 @@ def _take_files(files: Sequence[Any], images: list[CheckedImage]) -> list[str]:
         if (image.name, image.digest) not in known:
             known.add((image.name, image.digest))
             held += len(image.data)
+            if image.pages > 1:
+                problems.append(f"{image.name}: the first of its {image.pages} images was taken")
             images.append(image)
     if left_out:
         problems.append(

@@ -19,7 +19,14 @@ from rhymes.common.errors import InputError
 from rhymes.common.files import folder_written_aside
 from rhymes.common.params import load_section, one_of, section
 from rhymes.export.export_folder import ExportFolder
-from rhymes.export.fetched import Fetched, check_failures, load_sources, save_failures, save_index
+from rhymes.export.fetched import (
+    Fetched,
+    check_failures,
+    load_sources,
+    pages_to_report,
+    save_failures,
+    save_index,
+)
 from rhymes.export.fetching import FetchOptions, fetch_images
 from rhymes.export.foreign_export import ANNOTATIONS, CATEGORIES, SPLITS, convert_foreign_export
 from rhymes.export.formats import AUTO, RHYMES, FoundFormat, find_format, list_names
@@ -70,6 +77,8 @@ def main() -> None:
     with folder_written_aside(IMAGES) as images:
         fetched = fetch_images(sources, params_to_options(params, Path(raw.export)), images)
         report_failures(fetched, len(sources), params.max_failed_fraction)
+    if pages := pages_to_report(fetched):
+        print(f"fetch: {pages}", file=sys.stderr)
     with folder_written_aside(EXPORT) as export:
         for name, path in csvs.items():
             (export / name).write_bytes(path.read_bytes())

@@ -145,7 +145,7 @@ class DetectorClient:
         PNG goes as it is, anything else as the JPEG that the training would have made of it.
 
         Args:
-            data: A JPEG, PNG, WebP, GIF or BMP; or one that was checked already.
+            data: An image of `IMAGE_FORMATS`; or one that was checked already.
             masks: Whether to ask for masks, where the model has them.
             version: Another version than the client's.
             label: Another label than the client's.

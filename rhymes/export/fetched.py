@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from rhymes.common.csv import load_rows, save_rows
 from rhymes.common.errors import InputError
+from rhymes.common.text import count_to_text
 from rhymes.export.dialects import load_dialect
 
 INDEX_COLUMNS = (
@@ -119,11 +120,19 @@ class Source:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What became of a source: its image, or why there is none."""
+    """What became of a source: its image, or why there is none.
+
+    Attributes:
+        source: see there.
+        image: None where there is an error.
+        error: why there is no image, "" where there is one.
+        pages: how many images its file holds, of which the first one counts.
+    """
 
     source: Source
     image: IndexedImage | None = None
     error: str = ""
+    pages: int = 1
 
 
 def load_sources(annotations: Path) -> list[Source]:
@@ -183,6 +192,23 @@ def check_failures(fetched: Sequence[Fetched], total: int, max_failed_fraction: 
         allowed = f"more than fetch.max_failed_fraction = {max_failed_fraction:g} allows"
         raise InputError(f"{head}, {allowed}:\n{listed}")
     return f"{head}:\n{listed}"
+
+
+def pages_to_report(fetched: Sequence[Fetched]) -> str:
+    """Return a report of the files whose first image alone counts, "" where there are none."""
+    several = [each for each in fetched if each.pages > 1]
+    if not several:
+        return ""
+    left_out = sum(each.pages - 1 for each in several)
+    lines = [
+        f"  row {_rows_to_text(each.source.rows)}: {_shorten(each.source.image)}: {each.pages}"
+        for each in several[:_LISTED]
+    ]
+    if len(several) > _LISTED:
+        lines.append(f"  ... and {len(several) - _LISTED} more")
+    files = count_to_text(len(several), "file")
+    head = f"of {files} with several images the first alone counts; {left_out} are left out:"
+    return "\n".join([head, *lines])
 
 
 def _failures_to_text(failures: Sequence[Fetched]) -> str:

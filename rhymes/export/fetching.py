@@ -159,7 +159,8 @@ class _Fetcher:
     def fetch_numbered(self, numbered: tuple[int, Source]) -> tuple[int, Fetched]:
         number, source = numbered
         try:
-            return number, Fetched(source, self._fetch(source.image))
+            image, pages = self._fetch(source.image)
+            return number, Fetched(source, image, pages=pages)
         except InputError as error:
             return number, Fetched(source, error=" ".join(str(error).split()))
 
@@ -167,7 +168,7 @@ class _Fetcher:
         for downloader in self._downloaders:
             downloader.close()
 
-    def _fetch(self, image: str) -> IndexedImage:
+    def _fetch(self, image: str) -> tuple[IndexedImage, int]:
         if not image.strip():
             raise InputError("the cell is empty")
         if _SCHEME.match(image):
@@ -175,15 +176,15 @@ class _Fetcher:
         max_bytes = self._options.limits.max_bytes
         return self._save(image, load_export_file(self._options.export, image, max_bytes))
 
-    def _fetch_url(self, url: str) -> IndexedImage:
+    def _fetch_url(self, url: str) -> tuple[IndexedImage, int]:
         kept = self._options.downloads / hashlib.sha256(url.encode("utf-8")).hexdigest()
         if kept.is_file():
             return self._save(url, kept.read_bytes())
         data = self._downloader().url_to_bytes(url)
-        image = self._save(url, data)
+        saved = self._save(url, data)
         # Only now: an error page that came with status 200 must be asked for again.
         save_bytes(kept, data)
-        return image
+        return saved
 
     def _downloader(self) -> Downloader:
         """Give this thread's downloader."""
@@ -194,8 +195,8 @@ class _Fetcher:
         downloader: Downloader = self._own.downloader
         return downloader
 
-    def _save(self, source: str, data: bytes) -> IndexedImage:
-        """Check an image and write it."""
+    def _save(self, source: str, data: bytes) -> tuple[IndexedImage, int]:
+        """Check an image and write it; give it with the number of its file's pages."""
         with self._decoding:
             decoded = decode_image(
                 data,
@@ -207,7 +208,7 @@ class _Fetcher:
         upright = decoded.upright
         sha256 = hashlib.sha256(upright.data).hexdigest()
         self._save_file(sha256, upright.data)
-        return IndexedImage(
+        image = IndexedImage(
             source,
             sha256,
             upright.width,
@@ -217,6 +218,7 @@ class _Fetcher:
             decoded.format,
             decoded.orientation,
         )
+        return image, decoded.pages
 
     def _save_file(self, sha256: str, data: bytes) -> None:
         # The same image may come from two sources at the same time.

@@ -2,14 +2,16 @@
 
 What a file is decided by its content, never by its name or by what a server says of it. Pixels are
 those a browser shows, because that is where annotators drew: turned by the EXIF orientation,
-transparency on white, the first frame of an animation. Colour profiles are not applied (training
-ignores them as well), so pixel values stay as they are stored.
+transparency on white, the first frame of an animation. HEIC and AVIF are turned by what their
+container says, and not once more by EXIF (ISO/IEC 23008-12, 6.5.10 and 6.5.12). Colour profiles are
+not applied (training ignores them as well), so pixel values stay as they are stored.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import math
 import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -19,14 +21,32 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile
+from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
+from pillow_heif import HeifImageFile
 
 from rhymes.common.errors import InputError
-from rhymes.images.image_headers import BMP_HEADER_SIZES, JPEG_SCAN_LIMIT, bytes_to_header
+from rhymes.images.image_headers import (
+    BMP_HEADER_SIZES,
+    JPEG_SCAN_LIMIT,
+    bytes_to_brands,
+    bytes_to_header,
+    tiff_to_pages,
+)
+
+IMAGE_FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
+"""What is read, in words."""
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+    | {".heic", ".heif", ".hif", ".avif"}
+)
+"""By which files of these formats are known among others; never what decides."""
 
 MAX_IMAGE_BYTES = 50_000_000
 """Of an encoded image."""
@@ -55,15 +75,28 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
+# Of a HEIC's container: degrees anticlockwise, and the axis (ISO/IEC 23008-12, 6.5.10 and 6.5.12).
+_HEIF_TURNS = {
+    ("irot", 90): Image.Transpose.ROTATE_90,
+    ("irot", 180): Image.Transpose.ROTATE_180,
+    ("irot", 270): Image.Transpose.ROTATE_270,
+    ("imir", 0): Image.Transpose.FLIP_TOP_BOTTOM,
+    ("imir", 1): Image.Transpose.FLIP_LEFT_RIGHT,
+}
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_NEW_SUBFILE_TYPE, _BITS_PER_SAMPLE, _PHOTOMETRIC, _TILE_WIDTH, _TILE_LENGTH, _DNG_VERSION = (
+    254, 258, 262, 322, 323, 50_706
+)  # fmt: skip
+
 # The possessive *+ keeps comments from being matched in all possible ways, exponentially many.
 _LOOKS_LIKE: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), name)
     for pattern, name in (
         (rb"\0+$", "zero bytes only"),
         (rb"%PDF", "a PDF"),
-        (rb"II\*\0|MM\0\*", "a TIFF"),
-        (rb".{4}ftyp(avif|avis)", "an AVIF"),
-        (rb".{4}ftyp(heic|heix|mif1|msf1)", "a HEIC"),
         (rb".{4}ftyp", "a video"),
         (rb"PK\x03\x04", "a ZIP archive"),
         (rb"\x1f\x8b", "a gzip archive"),
@@ -101,13 +134,17 @@ class DecodedImage:
         upright: what `check_image` gives.
         pixels: 8-bit RGB, upright, as they were before `upright` was encoded anew.
         format: Pillow's name of the encoding that came.
-        orientation: EXIF's, 1 to 8, as it came; 1 is upright.
+        orientation: EXIF's, 1 to 8, as it came; 1 is upright. Of HEIC and AVIF the equal of what
+            their container says.
+        pages: how many images a TIFF or HEIC holds, of which the first (HEIC: the primary one)
+            counts; 1 for other formats.
     """
 
     upright: UprightImage
     pixels: Image.Image
     format: str
     orientation: int
+    pages: int = 1
 
 
 def check_image(
@@ -132,7 +169,7 @@ def decode_image(
     keep: AbstractSet[str] = frozenset({"JPEG"}),
     jpeg_quality: int = 95,
 ) -> DecodedImage:
-    """Prove that bytes are a whole JPEG, PNG, WebP, GIF or BMP; return it upright and RGB.
+    """Prove that bytes are a whole image of `IMAGE_FORMATS`; return it upright and RGB.
 
     An image that is upright 8-bit RGB already, without transparency or animation, and of a format
     in `keep` comes back with its very bytes (of a phone's multi-image JPEG the first image
@@ -166,16 +203,18 @@ def decode_image(
         if opener is PngImageFile:
             # Decoding stops at the last pixel; this reads all checksums up to the end.
             PngImageFile(io.BytesIO(data)).verify()
+        # Only a TIFF's own tag counts, but Pillow would turn by XMP where there is none.
+        image.info.pop("xmp", None)
+        applied, pages = _orientation_of_loading(image), _pages(image, data)
         image.load()
-        orientation = _orientation(image)
-        turn = _TURNS.get(orientation)
-        if turn is None and name in keep and _is_plain_rgb(image, data):
+        orientation = _exif_orientation(image) if applied is None else applied
+        if orientation == 1 and name in keep and _is_plain_rgb(image, data):
             return DecodedImage(UprightImage(data, name, *image.size), image, name, 1)
         pixels = _image_to_rgb(image)
-        if turn is not None:
-            pixels = pixels.transpose(turn)
+        if orientation != 1 and applied is None:
+            pixels = pixels.transpose(_TURNS[orientation])
         upright = UprightImage(_rgb_to_jpeg(pixels, jpeg_quality), "JPEG", *pixels.size)
-        return DecodedImage(upright, pixels, name, 1 if turn is None else orientation)
+        return DecodedImage(upright, pixels, name, orientation, pages)
 
 
 def _bytes_to_opener(data: bytes) -> type[ImageFile.ImageFile] | None:
@@ -192,7 +231,12 @@ def _bytes_to_opener(data: bytes) -> type[ImageFile.ImageFile] | None:
     # Two letters are too few to tell an image from a text that begins with BM.
     if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in BMP_HEADER_SIZES:
         return BmpImageFile
-    return None
+    if data.startswith(_TIFF_STARTS):
+        return TiffImageFile
+    brands = bytes_to_brands(data)
+    if brands & _AVIF_BRANDS:
+        return AvifImageFile
+    return HeifImageFile if brands & _HEIF_BRANDS else None
 
 
 @contextmanager
@@ -211,10 +255,17 @@ def _pillow_errors(name: str) -> Iterator[None]:
 
 
 def _check_cost(image: Image.Image, data: bytes, max_pixels: int) -> None:
-    if image.width * image.height > max_pixels:
-        raise InputError(
-            f"{image.width} x {image.height} pixels, more than the {max_pixels:,} allowed"
-        )
+    width, height = image.size
+    if isinstance(image, HeifImageFile | AvifImageFile) and (header := bytes_to_header(data)):
+        # What is decoded may be larger than what a crop leaves of it.
+        width, height = max((width, height), (header.width, header.height), key=math.prod)
+    if isinstance(image, TiffImageFile):
+        _check_tiff(image, data)
+        # A tile is decoded whole, however little of it lies in the image.
+        tile = image.tag_v2.get(_TILE_WIDTH, 0), image.tag_v2.get(_TILE_LENGTH, 0)
+        width, height = max((width, height), tile, key=math.prod)
+    if width * height > max_pixels:
+        raise InputError(f"{width} x {height} pixels, more than the {max_pixels:,} allowed")
     if image.format == "JPEG":
         header = bytes_to_header(data)
         if header is None:
@@ -225,15 +276,57 @@ def _check_cost(image: Image.Image, data: bytes, max_pixels: int) -> None:
             )
 
 
-def _orientation(image: Image.Image) -> int:
+def _check_tiff(image: TiffImageFile, data: bytes) -> None:
+    tags = image.tag_v2
+    preview = int(tags.get(_NEW_SUBFILE_TYPE, 0)) & 1  # TIFF 6.0, section 8
+    if preview or _DNG_VERSION in tags or data[8:10] == b"CR":
+        raise InputError(
+            "its first page is a preview, as in a camera's raw files; export it as JPEG or TIFF"
+        )
+    if image.mode in ("I", "F"):
+        raise InputError(
+            "a TIFF of signed, 32-bit or floating-point samples, which do not say what is white; "
+            "save it with 8 or 16 bits a sample"
+        )
+    if image.mode == "LAB":
+        raise InputError("a TIFF of Lab colours; save it as RGB")
+
+
+def _pages(image: Image.Image, data: bytes) -> int:
+    if isinstance(image, TiffImageFile):
+        return tiff_to_pages(data)
+    return image.n_frames if isinstance(image, HeifImageFile) else 1
+
+
+def _orientation_of_loading(image: Image.Image) -> int | None:
+    """Give what the plugin's `load` undoes by itself; None where it leaves that to its caller."""
+    if isinstance(image, TiffImageFile):
+        stored = image.tag_v2.get(ExifTags.Base.Orientation)
+        return stored if stored in _TURNS else 1
+    return _heif_orientation(image) if isinstance(image, HeifImageFile) else None
+
+
+def _heif_orientation(image: HeifImageFile) -> int:
+    # Each is applied to what the one before it gave. pillow-heif has no public name for them.
+    stored = Image.frombytes("L", (2, 2), b"abcd")
+    turned = stored
+    file = image._heif_file
+    for kind, *values in file[image.tell()]._c_image.transformations if file else ():
+        if (turn := _HEIF_TURNS.get((kind, values[0]))) is not None:
+            turned = turned.transpose(turn)
+    same = (each for each, turn in _TURNS.items() if stored.transpose(turn) == turned)
+    return next(same, 1)
+
+
+def _exif_orientation(image: Image.Image) -> int:
     # Image.getexif would take XMP's orientation where EXIF has none, which browsers do not.
     exif = Image.Exif()
     try:
         exif.load(image.info.get("exif") or b"")
-        value = exif.get(ExifTags.Base.Orientation, 1)
+        stored = exif.get(ExifTags.Base.Orientation)
     except Exception:  # a broken block, by any error: it says nothing of the orientation
         return 1
-    return value if isinstance(value, int) else 1
+    return stored if stored in _TURNS else 1
 
 
 def _is_plain_rgb(image: Image.Image, data: bytes) -> bool:
@@ -258,6 +351,12 @@ def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
     # Pillow's own conversion clips at 255 what ranges to 65,535. The high byte is what it takes of
     # 16-bit colour.
     levels = np.asarray(image).clip(0, 65_535)
+    if isinstance(image, TiffImageFile):
+        # Pillow leaves both to its callers for samples of more than 8 bits.
+        (bits,) = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))
+        levels = levels << (16 - bits)
+        if image.tag_v2.get(_PHOTOMETRIC, 0) == 0:  # white is 0 (TIFF 6.0, section 8)
+            levels = 65_535 - levels
     grey = (levels >> 8).astype(np.uint8)
     if (key := image.info.get("transparency")) is not None:
         grey[levels == key] = 255
@@ -279,8 +378,8 @@ def _describe(data: bytes) -> str:
     head = data[:1024]
     for pattern, name in _LOOKS_LIKE:
         if pattern.match(head):
-            return f"it looks like {name}; expected a JPEG, PNG, WebP, GIF or BMP"
-    return f"its first bytes are {data[:8].hex(' ')}; expected a JPEG, PNG, WebP, GIF or BMP"
+            return f"it looks like {name}; expected a {IMAGE_FORMATS}"
+    return f"its first bytes are {data[:8].hex(' ')}; expected a {IMAGE_FORMATS}"
 
 
 def pixels_to_sha256(pixels: Image.Image) -> str:

@@ -18,9 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from rhymes.common.errors import InputError
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp"})
-"""By which the images in a folder are known; a file that is named itself is always tried."""
+from rhymes.images.images import IMAGE_SUFFIXES
 
 IMAGES = "images"
 """The folder beside the CSV for copies of images."""

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from app import image_source
 from tests.support.coco_factory import CocoFactory
 from tests.support.fake_client import encode_image
+from tests.support.quadrants import IMAGE, encode
 
 SCRIPT = """
 import streamlit as st
@@ -78,6 +79,19 @@ def test_too_much_is_left_out_with_a_word(app: AppTest, monkeypatch: pytest.Monk
     drop(app, *files)
     assert texts(app) == ["0.png 120 x 80", "1.png 120 x 80"]
     assert "1 of 3 files were left out" in app.warning[0].value
+
+
+@pytest.mark.parametrize("encoding", ["HEIF", "AVIF", "TIFF"])
+def test_images_of_phones_and_scanners(app: AppTest, encoding: str) -> None:
+    drop(app, (f"a.{encoding.lower()}", encode(IMAGE, encoding), ""))
+    assert texts(app) == [f"a.{encoding.lower()} {IMAGE.width} x {IMAGE.height}"]
+    assert not app.warning
+
+
+def test_pages_that_are_left_out_are_named(app: AppTest) -> None:
+    drop(app, ("a.tif", encode(IMAGE, "TIFF", save_all=True, append_images=[IMAGE] * 2), ""))
+    assert texts(app) == [f"a.tif {IMAGE.width} x {IMAGE.height}"]
+    assert "the first of its 3 images was taken" in app.warning[0].value
 
 
 def test_many_problems_are_counted(app: AppTest) -> None:

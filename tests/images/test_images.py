@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import struct
 import zlib
 from pathlib import Path
@@ -17,69 +16,27 @@ from rhymes.common.errors import InputError
 from rhymes.images.images import UprightImage, check_image, decode_image, pixels_to_sha256
 from tests.support.hostile_server import HTML, png_bomb, png_chunk
 from tests.support.orientations import upright_to_stored
+from tests.support.quadrants import (
+    HEIGHT,
+    IMAGE,
+    QUADRANTS,
+    WHITE,
+    WIDTH,
+    assert_close,
+    decode,
+    encode,
+    exif_block,
+    quadrants,
+    with_orientation,
+)
 
 Pixels = np.ndarray[Any, Any]
-
-WIDTH, HEIGHT = 48, 32
-QUADRANTS = ((200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30))
-WHITE = (255, 255, 255)
-
-
-def make_image() -> Image.Image:
-    """Draw four quadrants, red and green above blue and yellow, that tell all turns apart."""
-    pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    top, left = slice(0, HEIGHT // 2), slice(0, WIDTH // 2)
-    low, right = slice(HEIGHT // 2, None), slice(WIDTH // 2, None)
-    for colour, place in zip(
-        QUADRANTS, ((top, left), (top, right), (low, left), (low, right)), strict=True
-    ):
-        pixels[place] = colour
-    return Image.fromarray(pixels)
-
-
-def encode(image: Image.Image, encoding: str = "JPEG", **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, encoding, **({"quality": 95} | options))
-    return file.getvalue()
-
-
-def exif_block(tag: int, kind: int, value: bytes) -> bytes:
-    """Encode an EXIF block with one tag (TIFF 6.0, section 2)."""
-    entry = struct.pack(">HHI", tag, kind, 1) + value.ljust(4, b"\0")
-    return b"Exif\0\0" + b"MM\0*" + struct.pack(">IH", 8, 1) + entry + bytes(4)
-
-
-def with_orientation(value: int) -> bytes:
-    return exif_block(274, 3, struct.pack(">H", value))
 
 
 def check(data: bytes, **options: Any) -> UprightImage:
     return check_image(data, **({"max_bytes": 1_000_000, "max_pixels": 100_000} | options))
 
 
-def decode(checked: UprightImage) -> Image.Image:
-    image = Image.open(io.BytesIO(checked.data))
-    assert image.format == checked.format
-    assert image.mode == "RGB"
-    assert image.size == (checked.width, checked.height)
-    assert image.getexif().get(0x0112, 1) == 1
-    return image
-
-
-def quadrants(checked: UprightImage) -> list[tuple[int, ...]]:
-    """Return the colours of the quadrants' centres: upper left, upper right, lower left, ..."""
-    image = decode(checked)
-    width, height = image.size
-    places = [(x * width // 4, y * height // 4) for y in (1, 3) for x in (1, 3)]
-    return [image.getpixel(place) for place in places]
-
-
-def assert_close(found: Any, expected: Any, by: int = 6) -> None:
-    difference = np.abs(np.asarray(found, int) - np.asarray(expected, int)).max()
-    assert difference <= by, f"{found} is not {expected}"
-
-
-IMAGE = make_image()
 GREYS = [81, 130, 49, 181]  # ITU-R 601 luma of the quadrants
 
 
@@ -146,7 +103,7 @@ def test_first_of_several_images_of_a_phone_counts() -> None:
     assert check(data) == UprightImage(data, "JPEG", WIDTH, HEIGHT)
 
 
-@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied(orientation: int, encoding: str) -> None:
     image = upright_to_stored(IMAGE, orientation)
@@ -161,7 +118,15 @@ def test_orientation_is_applied(orientation: int, encoding: str) -> None:
         pytest.param(IMAGE, "PNG", id="PNG"),
         pytest.param(IMAGE, "WEBP", id="WebP"),
         pytest.param(IMAGE, "BMP", id="BMP"),
+        pytest.param(IMAGE, "TIFF", id="TIFF"),
+        pytest.param(IMAGE, "AVIF", id="AVIF"),
+        pytest.param(IMAGE, "HEIF", id="HEIC"),
         pytest.param(IMAGE.quantize(8), "GIF", id="GIF"),
+        pytest.param(IMAGE.quantize(8), "TIFF", id="palette TIFF"),
+        pytest.param(IMAGE.convert("CMYK"), "TIFF", id="CMYK TIFF"),
+        pytest.param(IMAGE.convert("RGBA"), "TIFF", id="opaque RGBA TIFF"),
+        pytest.param(IMAGE.convert("RGBA"), "AVIF", id="opaque RGBA AVIF"),
+        pytest.param(IMAGE.convert("RGBA"), "HEIF", id="opaque RGBA HEIC"),
         pytest.param(IMAGE.quantize(8), "PNG", id="palette PNG"),
         pytest.param(IMAGE.quantize(8), "BMP", id="palette BMP"),
         pytest.param(IMAGE.convert("RGBA"), "PNG", id="opaque RGBA PNG"),
@@ -183,7 +148,7 @@ def test_cmyk_jpeg_is_inverted_as_adobe_has_it() -> None:
     assert_close(decode(checked).getpixel((8, 8)), (0, 255, 255))
 
 
-@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "BMP"])
+@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "BMP", "TIFF", "AVIF", "HEIF"])
 def test_grey_becomes_rgb(encoding: str) -> None:
     checked = check(encode(IMAGE.convert("L"), encoding))
     assert_close(quadrants(checked), [(grey,) * 3 for grey in GREYS])
@@ -236,6 +201,9 @@ def make_transparent(mode: str) -> Image.Image:
         pytest.param("RGBA", "PNG", (200, 30, 30), id="RGBA PNG"),
         pytest.param("RGBA", "WEBP", (200, 30, 30), id="RGBA WebP"),
         pytest.param("RGBA", "GIF", (200, 30, 30), id="GIF"),
+        pytest.param("RGBA", "TIFF", (200, 30, 30), id="RGBA TIFF"),
+        pytest.param("RGBA", "AVIF", (200, 30, 30), id="RGBA AVIF"),
+        pytest.param("RGBA", "HEIF", (200, 30, 30), id="RGBA HEIC"),
         pytest.param("LA", "PNG", (81, 81, 81), id="LA PNG"),
         pytest.param("PA", "PNG", (200, 30, 30), id="palette PNG"),
     ],
@@ -258,7 +226,7 @@ def test_transparent_colour_of_an_rgb_png_is_white() -> None:
     assert_close(decode(checked).getpixel((8, 8)), WHITE)
 
 
-@pytest.mark.parametrize("encoding", ["GIF", "WEBP", "PNG"])
+@pytest.mark.parametrize("encoding", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_first_frame_of_an_animation_counts(encoding: str) -> None:
     others = [Image.new("RGB", IMAGE.size, "black")]
     data = encode(IMAGE, encoding, save_all=True, append_images=others, duration=100)
@@ -312,9 +280,9 @@ def test_thin_images_pass(size: tuple[int, int]) -> None:
         pytest.param(b"Not found", "it looks like text", id="text"),
         pytest.param(b"BMW, a car maker of Munich", "it looks like text", id="text with BM"),
         pytest.param(b"%PDF-1.7", "a PDF", id="PDF"),
-        pytest.param(encode(IMAGE, "TIFF"), "a TIFF", id="TIFF"),
-        pytest.param(b"\0\0\0\x20ftypavif", "an AVIF", id="AVIF"),
-        pytest.param(b"\0\0\0\x20ftypheic", "a HEIC", id="HEIC"),
+        pytest.param(encode(IMAGE, "TIFF")[:8], "broken TIFF", id="a TIFF's first bytes"),
+        pytest.param(b"\0\0\0\x20ftypavif", "broken AVIF", id="an AVIF's first bytes"),
+        pytest.param(b"\0\0\0\x20ftypheic", "broken HEIF", id="a HEIC's first bytes"),
         pytest.param(b"\0\0\0\x20ftypisom", "a video", id="MP4"),
         pytest.param(b"PK\x03\x04", "a ZIP archive", id="ZIP"),
         pytest.param(b"\x01\x02\xff", "its first bytes are 01 02 ff", id="anything else"),
@@ -396,6 +364,11 @@ ENCODED = {
     "GIF": encode(IMAGE.quantize(8), "GIF", transparency=1, comment=b"hello"),
     "BMP": encode(IMAGE, "BMP"),
     "palette BMP": encode(IMAGE.quantize(8), "BMP"),
+    "TIFF": encode(IMAGE, "TIFF", tiffinfo={274: 6}),
+    "deflated TIFF": encode(IMAGE, "TIFF", compression="tiff_adobe_deflate"),
+    "TIFF of JPEG": encode(IMAGE, "TIFF", compression="jpeg"),
+    "AVIF": encode(IMAGE, "AVIF", exif=with_orientation(6)),
+    "HEIC": encode(IMAGE, "HEIF", exif=with_orientation(6)),
 }
 
 

@@ -35,10 +35,12 @@ def found(listed: ImageList, folder: Path) -> list[str]:
 def test_folders_give_their_images_in_order_at_any_depth(tmp_path: Path) -> None:
     touch(
         tmp_path, "b.PNG", "a.jpg", "notes.txt", ".hidden.jpg", ".git/x.jpg", "c/2.webp", "c/1.gif",
-        "a/z.jpeg", "Thumbs.db",
+        "d/1.HEIC", "d/2.avif", "d/3.tif", "a/z.jpeg", "Thumbs.db",
     )  # fmt: skip
     listed = paths_to_images([tmp_path], OUT)
-    assert found(listed, tmp_path) == ["a.jpg", "b.PNG", "a/z.jpeg", "c/1.gif", "c/2.webp"]
+    assert found(listed, tmp_path) == [
+        "a.jpg", "b.PNG", "a/z.jpeg", "c/1.gif", "c/2.webp", "d/1.HEIC", "d/2.avif", "d/3.tif",
+    ]  # fmt: skip
     assert listed.passed_over == 2
     assert not listed.failures
 
@@ -79,7 +81,7 @@ def test_folder_without_images_fails(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt")
     (failure,) = paths_to_images([tmp_path], OUT).failures
     assert failure.file == str(tmp_path)
-    assert "no image in this folder (known by .bmp, .gif, " in failure.reason
+    assert "no image in this folder (known by .avif, .bmp, " in failure.reason
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")

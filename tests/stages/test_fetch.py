@@ -15,10 +15,20 @@ from ruamel.yaml import YAML
 
 from rhymes.common.errors import InputError
 from rhymes.common.params import load_params, load_section
+from rhymes.images.images import UprightImage
 from stages.fetch import FetchParams, RawParams, main
 from tests.support.file_contents import bytes_to_sha256
 from tests.support.foreign_folder import write_files
 from tests.support.hostile_server import HostileServer, encode_random_image
+from tests.support.orientations import upright_to_stored
+from tests.support.quadrants import (
+    IMAGE,
+    QUADRANTS,
+    assert_close,
+    encode,
+    quadrants,
+    with_orientation,
+)
 
 
 @pytest.fixture
@@ -170,6 +180,33 @@ def test_too_many_failures_fail_the_stage_with_a_list(project: Project) -> None:
     assert "failed.csv" in str(error.value)
     assert not (project.root / "data/export").exists()
     assert not list((project.root / "data").iterdir())
+
+
+@pytest.mark.parametrize("encoding", ["HEIF", "AVIF", "TIFF"])
+def test_formats_of_phones_and_scanners(project: Project, encoding: str) -> None:
+    exif = {"tiffinfo": {274: 6}} if encoding == "TIFF" else {"exif": with_orientation(6)}
+    (project.export / "a.jpg").write_bytes(encode(upright_to_stored(IMAGE, 6), encoding, **exif))
+    project.write("a.jpg")
+    main()
+    row = project.index()["a.jpg"]
+    assert (row["format"], row["orientation"]) == (encoding, "6")
+    assert (row["width"], row["height"]) == (str(IMAGE.width), str(IMAGE.height))
+    data = (project.root / f"data/images/{row['sha256']}.jpg").read_bytes()
+    assert_close(quadrants(UprightImage(data, "JPEG", *IMAGE.size)), QUADRANTS)
+
+
+def test_pages_that_are_left_out_are_listed(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = encode(IMAGE, "TIFF", save_all=True, append_images=[IMAGE] * 2)
+    for name, data in (("a.tif", pages), ("b.tif", encode(IMAGE, "TIFF"))):
+        (project.export / name).write_bytes(data)
+    project.write("b.tif", "a.tif", "b.tif", "a.tif")
+    main()
+    said = capsys.readouterr().err
+    assert "of 1 file with several images the first alone counts; 2 are left out:" in said
+    assert "row 3, 5: 'a.tif': 3" in said
+    assert "b.tif" not in said
 
 
 def test_csvs_are_copied_byte_for_byte_under_fixed_names(project: Project) -> None:
