@@ -10,8 +10,12 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException, ElementTree
 
 from rhymes.common.errors import InputError
+from rhymes.images.images import bytes_to_upright_size
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp",
@@ -37,6 +41,7 @@ class ExportFolder:
     Attributes:
         root: The folder.
         files: All paths, sorted.
+        known: The same as a set.
     """
 
     def __init__(self, root: Path) -> None:
@@ -49,7 +54,9 @@ class ExportFolder:
             raise InputError(f"{root}: no such folder; raw.export names the export's folder")
         self.root = root
         self.files = sorted(_walk(root))
+        self.known = frozenset(self.files)
         self._paths = {_composed(path): path for path in self.files}
+        self._json: tuple[str, Any] = ("", None)
         self._named: dict[str, list[str]] = {}
         for path in self._paths:
             self._named.setdefault(posixpath.basename(path), []).append(path)
@@ -136,16 +143,57 @@ class ExportFolder:
             raise InputError(f"{self.root / path}: not UTF-8; save it as UTF-8") from None
 
     def load_json(self, path: str) -> Any:
-        """Read a JSON file; NaN and Infinity are numbers here.
+        """Read a JSON file, not to be changed; NaN and Infinity are numbers here.
 
         Raises:
             InputError: It cannot be read, or is no JSON.
         """
+        # The last one is kept, as a large file is asked for by each format and then read.
+        if self._json[0] == path:
+            return self._json[1]
         text = self.load_text(path)
         try:
-            return json.loads(text)
+            self._json = (path, json.loads(text))
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{self.root / path}: not JSON: {error}") from None
+            raise InputError(
+                f"{self.root / path}: not JSON: {error}; mend it, or take it out of the folder"
+            ) from None
+        return self._json[1]
+
+    def iterate_xml(self, path: str) -> Iterator[tuple[str, Element]]:
+        """Yield ("start" or "end", element) of an XML file as it is read.
+
+        A document type is refused: what it declares could name files of this machine, or grow
+        without end.
+
+        Raises:
+            InputError: It cannot be read, or is no XML.
+        """
+        try:
+            with (self.root / path).open("rb") as file:
+                yield from ElementTree.iterparse(file, events=("start", "end"), forbid_dtd=True)
+        except OSError as error:
+            raise InputError(f"{self.root / path}: cannot be read: {error.strerror}") from None
+        except ParseError as error:
+            raise InputError(
+                f"{self.root / path}: not XML: {error}; mend it, or take it out of the folder"
+            ) from None
+        except DefusedXmlException:
+            raise InputError(
+                f"{self.root / path}: a document type (<!DOCTYPE ...>) is refused; delete it"
+            ) from None
+
+    def with_xml_root(self, tag: str) -> list[str]:
+        """Return the paths of XML files whose outermost element has a name."""
+        return [path for path in self.with_suffix(".xml") if self._xml_root(path) == tag]
+
+    def _xml_root(self, path: str) -> str:
+        return next(element.tag for _, element in self.iterate_xml(path))
+
+    def image_size(self, path: str) -> tuple[int, int] | None:
+        """Read an image's width and height, upright; None where it is missing or no image."""
+        file = self.root / path
+        return bytes_to_upright_size(file.read_bytes()) if file.is_file() else None
 
 
 def _walk(root: Path) -> Iterator[str]:

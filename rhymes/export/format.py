@@ -7,6 +7,7 @@ as it stands, or by its kind, so that the same checks drop it for the same reaso
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -97,6 +98,40 @@ def polygon_item(label: str | None, rings: Sequence[object]) -> dict[str, Any]:
     # That category means none; a class of this very name has its label elsewhere.
     more = {"attributes": {"label": label}} if label == NO_CATEGORY else {}
     return item | {"category": label} | more
+
+
+def rotated_box_item(
+    label: str | None,
+    box: Sequence[object],
+    degrees: object,
+    pivot: tuple[float, float],
+    collected: Collected,
+) -> dict[str, Any]:
+    """Make the item of a box that is turned: the polygon of its corners.
+
+    Args:
+        label: The class.
+        box: x, y, width, height in pixels before it is turned.
+        degrees: Clockwise.
+        pivot: About which it is turned, in fractions of its width and height.
+        collected: Takes a note.
+    """
+    numbers = [each for each in (*box, degrees) if isinstance(each, float)]
+    if len(numbers) != 5 or not all(map(math.isfinite, numbers)):
+        return box_item(label, [*box[:3], degrees])
+    x, y, width, height, angle = numbers
+    sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
+    center_x, center_y = x + pivot[0] * width, y + pivot[1] * height
+    ring = [
+        [center_x + right * cosine - down * sine, center_y + right * sine + down * cosine]
+        for right, down in (
+            ((across - pivot[0]) * width, (along - pivot[1]) * height)
+            for across, along in ((0, 0), (1, 0), (1, 1), (0, 1))
+        )
+    ]
+    collected.notes["rotated boxes kept as polygons of four corners"] += 1
+    # Machines differ in the last digits of a sine.
+    return polygon_item(label, [[[round(each, 6) for each in point] for point in ring]])
 
 
 def other_item(kind: str, label: str | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
@@ -114,7 +115,7 @@ def clip_ring(ring: Sequence[Point], region: Region, width: int, height: int) ->
     if (points >= 0).all() and (points <= (width, height)).all():
         return _points_to_shape([points], float(region.area), clipped=False)
     inside = shapely.intersection(region, shapely.box(0, 0, width, height))
-    pieces = [piece for part in _polygons(inside) for piece in _without_holes(part)]
+    pieces = _pieces(inside)
     visible = [piece for piece in pieces if not is_empty(piece)]
     if not visible:
         return None
@@ -159,6 +160,30 @@ def _polygons(geometry: shapely.Geometry) -> list[shapely.Polygon]:
         return [] if geometry.is_empty else [geometry]
     parts = getattr(geometry, "geoms", ())
     return [polygon for part in parts for polygon in _polygons(part)]
+
+
+def _pieces(geometry: shapely.Geometry) -> list[shapely.Polygon]:
+    """Return a geometry as polygons without holes."""
+    return [piece for part in _polygons(geometry) for piece in _without_holes(part)]
+
+
+def pixels_to_rings(mask: NDArray[np.bool_]) -> list[list[Point]]:
+    """Return the outline of a mask along the edges of its pixels, in rings without holes.
+
+    A pixel covers [x, x + 1] x [y, y + 1], so the rings enclose as much as there are pixels.
+
+    Args:
+        mask: bool [height, width].
+    """
+    padded = np.pad(mask, ((0, 0), (1, 1))).astype(np.int8)
+    rows, edges = np.nonzero(np.diff(padded, axis=1))
+    # Along a row an object begins and ends by turns.
+    runs = shapely.box(edges[::2], rows[::2], edges[1::2], rows[::2] + 1)
+    region = shapely.simplify(shapely.union_all(runs), 0)
+    return [
+        [(x, y) for x, y in shapely.get_coordinates(piece.exterior)[:-1].tolist()]
+        for piece in _pieces(region)
+    ]
 
 
 def _without_holes(polygon: shapely.Polygon) -> list[shapely.Polygon]:

@@ -217,6 +217,20 @@ def decode_image(
         return DecodedImage(upright, pixels, name, orientation, pages)
 
 
+def bytes_to_upright_size(data: bytes) -> tuple[int, int] | None:
+    """Read width and height from an image's header, as EXIF turns it; None where it is none."""
+    opener = _bytes_to_opener(data)
+    try:
+        if opener is None:
+            return None
+        with opener(io.BytesIO(data)) as image:
+            width, height = image.size
+            # Orientations 5 to 8 lie on their side.
+            return (height, width) if _orientation(image) in range(5, 9) else (width, height)
+    except Exception:  # whatever Pillow's parsers run into, see `_pillow_errors`
+        return None
+
+
 def _bytes_to_opener(data: bytes) -> type[ImageFile.ImageFile] | None:
     # The plugins themselves rather than Image.open, which tries any of 40 formats by turns and
     # warns of sizes that `max_pixels` allows.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import shapely
 from hypothesis import given, settings
@@ -205,3 +206,26 @@ def test_far_away_points_do_no_harm(points: list[Point]) -> None:
     except geometry.GeometryError:
         return
     assert shape is None or shape.area <= WIDTH * HEIGHT * 1.001
+
+
+@pytest.mark.parametrize(
+    ("rows", "areas"),
+    [
+        pytest.param(["....", ".##.", ".#..", "...."], [3], id="corner"),
+        pytest.param(["#..#", "#..#"], [2, 2], id="two parts"),
+        pytest.param(["####", "#..#", "####"], [5, 5], id="hole"),
+        pytest.param(["#...", ".#.."], [1, 1], id="pixels that touch at a corner"),
+        pytest.param(["...."], [], id="nothing"),
+        pytest.param(["##", "##"], [4], id="all"),
+    ],
+)
+def test_outline_of_pixels_encloses_as_much_as_they_cover(
+    rows: list[str], areas: list[int]
+) -> None:
+    mask = np.array([[pixel == "#" for pixel in row] for row in rows])
+    rings = geometry.pixels_to_rings(mask)
+    assert sorted(shapely.Polygon(ring).area for ring in rings) == areas
+    height, width = mask.shape
+    flat = [[value for point in ring for value in point] for ring in rings]
+    encoded = coco_mask.merge(coco_mask.frPyObjects(flat, height, width)) if flat else None
+    assert encoded is None or (coco_mask.decode(encoded) == mask).all(), "as pycocotools paints it"

@@ -22,6 +22,7 @@ from rhymes.export.format import (
     other_item,
     polygon_item,
 )
+from rhymes.export.run_lengths import coco_to_rings
 
 _INSTANCES = "instances_"
 # Files of other tasks about the same images, as COCO itself and Datumaro name them.
@@ -177,13 +178,20 @@ class _File:
         if record.get("iscrowd"):
             return other_item("crowd", label)
         match record.get("segmentation"):
-            case dict():
-                return other_item("mask", label)
+            case dict() as mask:
+                return self._mask(mask, label)
             case [first, *_] as rings:
                 rings = rings if isinstance(first, list) else [rings]
                 return polygon_item(label, [_flat_to_points(ring) for ring in rings])
             case _:
                 return box_item(label, record.get("bbox"))
+
+    def _mask(self, mask: Mapping[str, Any], label: str | None) -> dict[str, Any]:
+        rings = coco_to_rings(mask)
+        if not rings:
+            return other_item("mask", label)
+        self._collected.notes["masks kept as outlines along their pixels' edges"] += 1
+        return polygon_item(label, [[list(point) for point in ring] for ring in rings])
 
 
 def _flat_to_points(ring: object) -> object:

@@ -54,6 +54,7 @@ def test_classes_are_in_the_order_of_their_ids(tmp_path: Path) -> None:
         pytest.param({"bbox": [1, 2, float("nan"), 3]}, Reason.NOT_FINITE, id="not finite"),
         pytest.param({"bbox": ["1", 2, 3, 4]}, Reason.NOT_FINITE, id="text"),
         pytest.param({"bbox": [200, 2, 3, 4]}, Reason.OUTSIDE_IMAGE, id="outside"),
+        pytest.param({"segmentation": {"counts": "x"}}, Reason.UNKNOWN_TYPE, id="broken mask"),
         pytest.param({"segmentation": [[1, 2, 3, 4]]}, Reason.TOO_FEW_POINTS, id="two points"),
         pytest.param({"segmentation": [[1, 2, 30, 4, 5]]}, Reason.NOT_FINITE, id="odd numbers"),
         pytest.param({"segmentation": [[1, 2, 3, 4, 5, 6]]}, Reason.EMPTY_BOX, id="line"),
@@ -68,6 +69,10 @@ def test_object_that_is_dropped(tmp_path: Path, changes: dict[str, Any], reason:
 RING = [10, 10, 30, 10, 30, 20]
 
 
+MASK = {"size": [80, 100], "counts": [80 * 10 + 20, 3, 8000 - 823]}
+"""One column of three pixels."""
+
+
 @pytest.mark.parametrize(
     ("segmentation", "rings", "area"),
     [
@@ -79,6 +84,7 @@ RING = [10, 10, 30, 10, 30, 20]
             (tuple(RING), (50, 10, 60, 10, 60, 20, 50, 20)), 200, id="two parts",
         ),
         pytest.param([RING, [1, 1, 2, 2]], (tuple(RING),), 100, id="a part that encloses nothing"),
+        pytest.param(MASK, ((11, 20, 10, 20, 10, 23, 11, 23),), 3, id="a mask"),
         pytest.param([RING, RING], (tuple(RING), tuple(RING)), 100, id="parts that overlap"),
     ],
 )  # fmt: skip

@@ -15,6 +15,10 @@ from tests.support.foreign_folder import write_files
 COCO = {"images": [], "annotations": [], "categories": []}
 TELLING: dict[str, dict[str, Any]] = {
     "coco": {"sub/a.json": COCO},
+    "cvat": {"annotations.xml": "<annotations/>"},
+    "label_studio": {"a.json": [{"id": 1, "data": {"image": "a.jpg"}, "annotations": []}]},
+    "voc": {"Annotations/a.xml": "<annotation/>"},
+    "yolo": {"data.yaml": "names: [CAT]"},
 }
 """Format -> files that tell it."""
 
@@ -52,6 +56,15 @@ def test_folder_of_no_format_is_an_error(tmp_path: Path) -> None:
 def test_folder_with_csv_files_alone_may_be_our_own(tmp_path: Path) -> None:
     write_files(tmp_path, {"labels.csv": "a"})
     assert find_format(ExportFolder(tmp_path), "auto") is None
+
+
+def test_folder_of_several_formats_is_an_error(tmp_path: Path) -> None:
+    write_files(tmp_path, TELLING["coco"] | TELLING["yolo"])
+    with pytest.raises(InputError, match=r"COCO, for sub/a.json .* or YOLO, .* to coco or yolo$"):
+        find_format(ExportFolder(tmp_path), "auto")
+    found = find_format(ExportFolder(tmp_path), "yolo")
+    assert found is not None
+    assert found.files == ["data.yaml"]
 
 
 def test_hidden_files_tell_nothing(tmp_path: Path) -> None:
