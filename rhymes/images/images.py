@@ -225,8 +225,10 @@ def bytes_to_upright_size(data: bytes) -> tuple[int, int] | None:
             return None
         with opener(io.BytesIO(data)) as image:
             width, height = image.size
-            # Orientations 5 to 8 lie on their side.
-            return (height, width) if _orientation(image) in range(5, 9) else (width, height)
+            # Orientations 5 to 8 lie on their side; a plugin that turns by itself says the size
+            # of what it will load.
+            turned = _orientation_of_loading(image) is None and _exif_orientation(image) >= 5
+            return (height, width) if turned else (width, height)
     except Exception:  # whatever Pillow's parsers run into, see `_pillow_errors`
         return None
 

@@ -20,7 +20,6 @@ from rhymes.client.errors import (
 from rhymes.common.errors import InputError
 from rhymes.images.images import UprightImage, check_image
 from rhymes.wire.codec import tensor_to_array
-from tests.support import quadrants
 from tests.support.canned_server import (
     DETECTIONS,
     IMAGE,
@@ -32,6 +31,8 @@ from tests.support.canned_server import (
     make_signature,
     sizes,
 )
+from tests.support.quadrants import IMAGE as QUADRANTS
+from tests.support.quadrants import encode as encode_image
 
 
 def test_images_become_detections(server: CannedServer, client: DetectorClient) -> None:
@@ -90,9 +91,9 @@ def test_values_in_lists_are_read_as_those_in_content(
         pytest.param(encode("PNG"), None, id="PNG goes as it is"),
         pytest.param(encode("WEBP"), "JPEG", id="WebP is encoded anew"),
         pytest.param(encode("BMP"), "JPEG", id="BMP is encoded anew"),
-        pytest.param(quadrants.encode(quadrants.IMAGE, "HEIF"), "JPEG", id="HEIC"),
-        pytest.param(quadrants.encode(quadrants.IMAGE, "AVIF"), "JPEG", id="AVIF"),
-        pytest.param(quadrants.encode(quadrants.IMAGE, "TIFF"), "JPEG", id="TIFF"),
+        pytest.param(encode_image(QUADRANTS, "HEIF"), "JPEG", id="HEIC"),
+        pytest.param(encode_image(QUADRANTS, "AVIF"), "JPEG", id="AVIF"),
+        pytest.param(encode_image(QUADRANTS, "TIFF"), "JPEG", id="TIFF"),
     ],
 )
 def test_what_is_sent(

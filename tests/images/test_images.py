@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from rhymes.common.errors import InputError
-from rhymes.images.images import UprightImage, check_image, decode_image, pixels_to_sha256
+from rhymes.images.images import (
+    UprightImage,
+    bytes_to_upright_size,
+    check_image,
+    decode_image,
+    pixels_to_sha256,
+)
 from tests.support.hostile_server import HTML, png_bomb, png_chunk
 from tests.support.orientations import upright_to_stored
 from tests.support.quadrants import (
@@ -438,3 +444,18 @@ def test_real_exports_keep_all_their_bytes(shared: Path) -> None:
             data = path.read_bytes()
             checked = check_image(data, max_bytes=50_000_000, max_pixels=100_000_000)
             assert checked == UprightImage(data, "JPEG", *size), path.name
+
+
+@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_upright_size_is_read_from_the_header(orientation: int, encoding: str) -> None:
+    data = encode(
+        upright_to_stored(IMAGE, orientation), encoding, exif=with_orientation(orientation)
+    )
+    checked = check(data)
+    assert bytes_to_upright_size(data) == (checked.width, checked.height)
+
+
+def test_no_size_of_what_is_no_image() -> None:
+    assert bytes_to_upright_size(b"") is None
+    assert bytes_to_upright_size(encode(IMAGE)[:30]) is None
