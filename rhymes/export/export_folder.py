@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException, ElementTree
@@ -83,7 +84,7 @@ class ExportFolder:
         Raises:
             InputError: Several files have this name.
         """
-        wanted = _composed(name.replace("\\", "/"))
+        wanted = _composed(served_path(name).replace("\\", "/"))
         for base in bases or ("",):
             path = posixpath.normpath(posixpath.join(base, wanted))
             if path in self._paths:
@@ -217,6 +218,18 @@ def _is_text(name: str) -> bool:
 
 def _composed(path: str) -> str:
     return unicodedata.normalize("NFC", path)
+
+
+def served_path(name: str) -> str:
+    """Return the path of a file that Label Studio serves; of any other name the name itself.
+
+    /data/local-files/?d=folder/a.jpg is the file of its own machine, /data/upload/1/a.jpg one that
+    was uploaded to it; its COCO, VOC and YOLO exports name images so, too.
+    """
+    parts = urlsplit(name)
+    if not parts.path.startswith("/data/"):
+        return name
+    return parse_qs(parts.query).get("d", [""])[0] or unquote(parts.path)
 
 
 def path_to_split(path: str) -> str:

@@ -89,7 +89,7 @@ def _element_to_image(
         collected.notes["tags of whole images, left out"] += tags
     names.update(label for each in element if (label := each.get("label")) and each.tag != "tag")
     origin = f"{path}: image {element.get('id')}, {name}"
-    return AnnotatedImage(found, origin, items, path_to_split(subset))
+    return AnnotatedImage(found, origin, items, path_to_split(subset or path))
 
 
 def _shape_to_item(element: Element, collected: Collected) -> dict[str, Any]:

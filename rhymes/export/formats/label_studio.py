@@ -11,10 +11,10 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from rhymes.common.errors import InputError
-from rhymes.export.export_folder import IMAGE_SUFFIXES, ExportFolder
+from rhymes.export.export_folder import IMAGE_SUFFIXES, ExportFolder, served_path
 from rhymes.export.format import (
     AnnotatedImage,
     Collected,
@@ -184,9 +184,7 @@ def _find_image(folder: ExportFolder, path: str, data: object, where: str) -> st
     # Of Label Studio's own host there may be a copy here.
     if parts.scheme and not parts.path.startswith("/data/"):
         return str(chosen)
-    # /data/local-files/?d=folder/a.jpg, /data/upload/1/0123abcd-a.jpg, or a path.
-    asked = parse_qs(parts.query).get("d", [""])[0]
-    name = asked or unquote(parts.path)
+    name = served_path(chosen)
     bases = [base, posixpath.join(base, "images")]
     found = folder.find_image(name, *bases)
     uploaded = _UPLOADED.fullmatch(posixpath.basename(name))
@@ -198,9 +196,7 @@ def _find_image(folder: ExportFolder, path: str, data: object, where: str) -> st
 def _names_image(value: object) -> bool:
     if not isinstance(value, str):
         return False
-    parts = urlsplit(value)
-    path = parse_qs(parts.query).get("d", [parts.path])[0].lower()
-    return path.endswith(IMAGE_SUFFIXES)
+    return urlsplit(served_path(value)).path.lower().endswith(IMAGE_SUFFIXES)
 
 
 FORMAT = Format(

@@ -1,8 +1,8 @@
 """Pascal VOC: an XML file an image, with the corners of its boxes.
 
 The devkit's corners are pixels, numbered from 1, and the last ones belong to the box. Tools that
-write VOC (Datumaro and with it CVAT) give the box's edges instead, from 0. Both have the same
-names, so the numbers of the whole folder tell: `_corners_are_edges`.
+write VOC (Datumaro and with it CVAT, Label Studio, LabelImg) give the box's edges instead, from 0.
+Both have the same names, so the whole folder is asked for what tells: `_corners_are_edges`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def read(
         InputError: A file is no XML, or names no image.
     """
     first = 0 if _corners_are_edges(folder, files) else 1
-    said = "edges, as Datumaro and CVAT write them" if first == 0 else "pixels numbered from 1"
+    said = "edges from 0" if first == 0 else "pixels numbered from 1"
     collected.notes[f"files whose corners are read as {said}"] = len(files)
     splits = _load_splits(folder)
     names: set[str] = set()
@@ -72,13 +72,17 @@ def _corners_are_edges(folder: ExportFolder, files: Sequence[str]) -> bool:
     """Say whether corners are edges from 0, and not pixels from 1.
 
     Pixels are whole numbers from 1 on. So one decimal point, or one smaller number, tells of edges.
+    So do a `path`, which LabelImg writes (it turns a 0 into 1), and Label Studio's name.
     """
     for path in files:
         for _, element in folder.iterate_xml(path):
-            if element.tag in _CORNERS and element.text:
-                number = text_to_number(element.text)
-                if "." in element.text or (isinstance(number, float) and number < 1):
+            text = element.text or ""
+            if element.tag in _CORNERS:
+                number = text_to_number(text)
+                if "." in text or (isinstance(number, float) and number < 1):
                     return True
+            elif element.tag == "path" or (element.tag, text) == ("name", "Label Studio"):
+                return True
     return False
 
 
