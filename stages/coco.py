@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from rhymes.coco.consensus import ConsensusOptions
 from rhymes.coco.conversion import ConversionOptions, convert_export
 from rhymes.coco.conversion_report import counts_to_summary
 from rhymes.coco.splits import compile_group_pattern
@@ -33,6 +34,10 @@ class CocoParams:
             (or whole match) is equal stay in one split. Null: only images of the same bytes do.
         label_separator: a label that is no class counts as the class named before its first
             separator. Null: labels are taken whole.
+        consensus_iou: objects of several rows of an image that overlap by so much are one.
+        consensus_quorum: annotators of an image who must have drawn an object.
+        annotator_column: of annotations.csv, that names who drew a row. Null: `annotator` or one of
+            its like where there is one, else the place among the rows of an image.
         max_dropped_fraction: more lost objects, or rows, than this fail the stage.
     """
 
@@ -41,6 +46,9 @@ class CocoParams:
     test_fraction: Fraction
     group_pattern: Annotated[str, Field(min_length=1)] | None
     label_separator: Annotated[str, Field(min_length=1)] | None
+    consensus_iou: Annotated[float, Field(gt=0, le=1)]
+    consensus_quorum: Annotated[int, Field(ge=1)]
+    annotator_column: Annotated[str, Field(min_length=1)] | None
     max_dropped_fraction: Annotated[float, Field(ge=0, le=1)]
 
 
@@ -57,6 +65,8 @@ def params_to_options(params: CocoParams) -> ConversionOptions:
         fractions=(1 - held_out, params.val_fraction, params.test_fraction),
         pattern=compile_group_pattern(params.group_pattern, "params.yaml: coco.group_pattern"),
         separator=params.label_separator,
+        consensus=ConsensusOptions(params.consensus_iou, params.consensus_quorum),
+        annotator_column=params.annotator_column,
     )
 
 

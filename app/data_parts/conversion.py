@@ -32,6 +32,8 @@ def show() -> None:
             pd.DataFrame({"Label": list(labels), "Objects": list(labels.values())}),
             hide_index=True,
         )
+    if report.get("agreement", {}).get("images"):  # a report of an earlier version has none
+        _show_agreement(report["agreement"])
     with explained():
         _show_failed()
 
@@ -79,6 +81,48 @@ def _dropped_to_csv(happened: dict[Reason, dict[str, Any]]) -> str:
         for row in each["rows"]
     )
     return rows_to_csv([("row", "reason", "meaning"), *rows])
+
+
+def _show_agreement(agreement: dict[str, Any]) -> None:
+    st.subheader("Agreement of annotators", anchor=False)
+    st.caption(
+        f"{agreement['images']:,} images of several annotators. Agreement is twice the objects "
+        "that two of them both drew and named alike, over all objects of the two."
+    )
+    classes, annotators = st.columns(2)
+    with classes:
+        _show_figures("Class", agreement["classes"], {"Mean IoU": "iou"})
+    with annotators:
+        _show_figures(
+            "Annotator",
+            agreement["annotators"],
+            {"Objects": "objects", "Drawn by no other": "alone", "Missed": "missed"},
+        )
+    if worst := agreement["least_agreed"]:
+        st.caption("Images that agree least, the worst first")
+        _show_bars(
+            pd.DataFrame(
+                {
+                    "Image": [each["image"] for each in worst],
+                    "Agreement": [each["agreement"] for each in worst],
+                    "Objects": [each["objects"] for each in worst],
+                    "Rows": [", ".join(map(str, each["rows"])) for each in worst],
+                }
+            )
+        )
+
+
+def _show_figures(title: str, figures: dict[str, dict[str, Any]], more: dict[str, str]) -> None:
+    """Show agreement and more keys of each class or annotator, least agreement first."""
+    ranked = sorted(figures.items(), key=lambda each: each[1]["agreement"])
+    table = {title: [name for name, _ in ranked], "Agreement": [e["agreement"] for _, e in ranked]}
+    _show_bars(pd.DataFrame(table | {n: [e[key] for _, e in ranked] for n, key in more.items()}))
+
+
+def _show_bars(table: pd.DataFrame) -> None:
+    bar = st.column_config.ProgressColumn("Agreement", min_value=0, max_value=1, format="%.2f")
+    height = min(38 * len(table) + 40, 340)
+    st.dataframe(table, hide_index=True, height=height, column_config={"Agreement": bar})
 
 
 def _show_failed() -> None:

@@ -6,13 +6,15 @@ image by image when the splits are known. Memory holds some hundred bytes an ima
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from re import Pattern
 
 from tqdm import tqdm
 
+from rhymes.coco.consensus import ConsensusOptions, find_annotator_column, reach_consensus
 from rhymes.coco.conversion_counts import ConversionCounts
 from rhymes.coco.conversion_report import (
     conversion_to_warnings,
@@ -42,12 +44,16 @@ class ConversionOptions:
         fractions: of the images, for train, val and test.
         pattern: finds an image's group in its name.
         separator: ends the part of a label that names its class.
+        consensus: which objects of an image's rows are one.
+        annotator_column: of annotations.csv; None for the first of `ANNOTATOR_COLUMNS` there is.
     """
 
     seed: int
     fractions: tuple[float, float, float]
     pattern: Pattern[str] | None = None
     separator: str | None = None
+    consensus: ConsensusOptions = field(default_factory=ConsensusOptions)
+    annotator_column: str | None = None
 
 
 def convert_export(
@@ -74,7 +80,9 @@ def convert_export(
     counts = ConversionCounts(categories.names, warnings=list(categories.warnings))
     folder.mkdir(parents=True, exist_ok=True)
     with annotation_cache(folder) as cache:
-        images = merge_images(_Reader(export, matcher, counts, cache).read())
+        reader = _Reader(export, matcher, counts, cache, options.annotator_column)
+        images = merge_images(reader.read())
+        reach_consensus(images, cache, counts, options.consensus, reader.annotators)
         if not any(image.class_ids for image in images):
             save_report(folder, counts)
             raise InputError(why_nothing_is_left(counts))
@@ -97,7 +105,12 @@ class _Reader:
     """Reads the annotations CSV; rows of one name become one image."""
 
     def __init__(
-        self, export: Path, matcher: LabelMatcher, counts: ConversionCounts, cache: AnnotationCache
+        self,
+        export: Path,
+        matcher: LabelMatcher,
+        counts: ConversionCounts,
+        cache: AnnotationCache,
+        annotator_column: str | None,
     ) -> None:
         self._path = export / "annotations.csv"
         self._column = load_dialect(self._path).image_column
@@ -106,6 +119,8 @@ class _Reader:
         self._counts = counts
         self._cache = cache
         self._images: dict[str, ExportImage] = {}
+        self._annotator_column = find_annotator_column(self._path, annotator_column)
+        self.annotators: dict[int, str] = {}
 
     def read(self) -> list[ExportImage]:
         """Return the images of all rows that are kept, in order of first appearance."""
@@ -123,6 +138,8 @@ class _Reader:
                 # The index's own copy of the name, so that only one is held.
                 image = self._images.setdefault(file.source, ExportImage((file,)))
                 self._read_items(items, row.number, image)
+                if self._annotator_column and (name := row.cells[self._annotator_column].strip()):
+                    self.annotators[row.number] = sys.intern(name)
         return list(self._images.values())
 
     def _file(self, source: str, row: int) -> IndexedImage | None:

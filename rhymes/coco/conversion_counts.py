@@ -9,12 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rhymes.coco.agreement import AgreementCounts
 from rhymes.coco.splits import SPLITS
 from rhymes.common.errors import InputError
 from rhymes.export.annotations import ITEM_REASONS, ROW_REASONS, Reason
 
-# Dropping these loses nothing: training on a subset of the classes is a use.
-_HARMLESS = (Reason.UNKNOWN_LABEL, Reason.DUPLICATE_ITEM)
+# Dropping these loses nothing that was wanted: a subset of the classes, and a quorum, are choices.
+_HARMLESS = (
+    Reason.UNKNOWN_LABEL, Reason.DUPLICATE_ITEM, Reason.MERGED_ITEM, Reason.OUTVOTED_ITEM,
+)  # fmt: skip
 _LOST_ROWS = (Reason.BAD_CELL, Reason.IMAGE_FAILED)
 
 _LISTED = 10
@@ -39,6 +42,8 @@ class ConversionCounts:
         empty_images: split -> how many of them have no object.
         groups: split -> how many groups of images.
         merged: what `merging_to_report` says.
+        images_in_several_rows: whose rows were merged.
+        agreement: of the annotators of these.
         warnings: sentences.
     """
 
@@ -56,6 +61,8 @@ class ConversionCounts:
     empty_images: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     groups: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     merged: dict[str, object] = field(default_factory=dict)
+    images_in_several_rows: int = 0
+    agreement: AgreementCounts = field(default_factory=AgreementCounts)
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -88,8 +95,8 @@ class ConversionCounts:
     def check_losses(self, max_dropped_fraction: float, report: Path) -> None:
         """Refuse a conversion that loses more than a fraction of its rows or objects.
 
-        Rows count as lost when their cell or image is bad; objects by all reasons but an unknown
-        label and being a duplicate, of which nothing is lost.
+        Rows count as lost when their cell or image is bad; objects by all reasons but those by
+        which nothing is lost: an unknown label, a duplicate, a merged or an outvoted object.
 
         Raises:
             InputError: with the counts by reason and the first rows of each.

@@ -6,6 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from rhymes.coco.agreement import (
+    agreement_to_markdown,
+    agreement_to_report,
+    agreement_to_warnings,
+)
 from rhymes.coco.conversion_counts import ConversionCounts
 from rhymes.coco.export_images import ExportImage
 from rhymes.coco.merging import merging_warnings
@@ -34,6 +39,12 @@ def conversion_to_warnings(
         *_class_warnings(counts),
         *_image_warnings(images),
         *merging_warnings(images),
+        *agreement_to_warnings(
+            counts.agreement,
+            counts.names,
+            counts.images_in_several_rows,
+            counts.dropped[Reason.MERGED_ITEM],
+        ),
         *_label_warnings(counts, matcher),
         *_pin_warnings(missing_pins),
     ]
@@ -88,13 +99,6 @@ def _image_warnings(images: Sequence[ExportImage]) -> Iterator[str]:
             "lost every object to bad data and would "
             f"teach that there is nothing to see: {_list(bare)}."
         )
-    if shared := [image.source for image in images if len(image.rows) > 1]:
-        yield (
-            f"{count_to_text(len(shared), 'image stands', 'images stand')} "
-            "in several rows, which are merged; "
-            "if several people drew the same objects, they are there more than once unless their "
-            f"outlines are equal: {_list(shared)}."
-        )
 
 
 def _label_warnings(counts: ConversionCounts, matcher: LabelMatcher) -> Iterator[str]:
@@ -141,6 +145,8 @@ MEANINGS = {
     Reason.EMPTY_BOX: "boxes of zero or negative size, polygons that enclose nothing",
     Reason.OUTSIDE_IMAGE: "objects that lie outside the image",
     Reason.DUPLICATE_ITEM: "objects that stand twice on one image, counted once (not an error)",
+    Reason.MERGED_ITEM: "objects that an earlier row of the image has, too, merged (not an error)",
+    Reason.OUTVOTED_ITEM: "objects that fewer annotators drew than coco.consensus_quorum asks for",
 }
 """What each reason means, in the plural."""
 
@@ -170,6 +176,7 @@ def counts_to_report(counts: ConversionCounts) -> dict[str, Any]:
         "groups": counts.groups,
         "merged": counts.merged,
         "unknown_labels": dict(counts.unknown_labels.most_common()),
+        "agreement": agreement_to_report(counts.agreement, counts.names),
         "warnings": counts.warnings,
     }
 
@@ -209,6 +216,7 @@ def counts_to_markdown(counts: ConversionCounts) -> str:
             _splits_table(counts),
             "\n## Objects of each class\n",
             _classes_table(counts),
+            agreement_to_markdown(agreement_to_report(counts.agreement, counts.names)),
             "",
         )
     )

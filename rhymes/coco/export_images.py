@@ -60,10 +60,14 @@ class AnnotationCache:
         """Write to and read from a new binary file."""
         self._file = file
         self._end = 0
+        self._is_at_end = True
 
     def append(self, annotations: Sequence[Annotation]) -> int:
         """Write a row's annotations; return the position from which `read` gets them."""
         position = self._end
+        if not self._is_at_end:  # a seek flushes the buffer, so that one a row would be slow
+            self._file.seek(position)
+            self._is_at_end = True
         pairs = [(annotation.class_id, annotation.shape) for annotation in annotations]
         values = [[number, s.bbox, s.area, s.rings, s.clipped] for number, s in pairs]
         self._end += self._file.write(json.dumps(values).encode() + b"\n")
@@ -72,6 +76,7 @@ class AnnotationCache:
     def read(self, position: int) -> list[Annotation]:
         """Read what one `append` wrote, exactly: JSON keeps every digit of a float."""
         self._file.seek(position)
+        self._is_at_end = False
         return [
             Annotation(number, Shape(tuple(bbox), area, tuple(map(tuple, rings)), clipped))
             for number, bbox, area, rings, clipped in json.loads(self._file.readline())

@@ -23,6 +23,8 @@ class Reason(StrEnum):
     EMPTY_BOX = "empty_box"
     OUTSIDE_IMAGE = "outside_image"
     DUPLICATE_ITEM = "duplicate_item"
+    MERGED_ITEM = "merged_item"
+    OUTVOTED_ITEM = "outvoted_item"
 
 
 ROW_REASONS = (Reason.NO_IDENTIFICATIONS, Reason.BAD_CELL, Reason.IMAGE_FAILED)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
+from rhymes.coco.agreement import AgreementCounts, ObjectVotes, agreement_to_report
 from rhymes.common.files import save_json
 from tests.app.conftest import View
 from tests.support.color_server import ColorServer
@@ -186,6 +188,32 @@ def test_what_was_left_out(folder: Path, open_view: View) -> None:
     assert left_out["First rows"].tolist() == ["2, 5", "3, 9"]
     assert labels.to_dict("records") == [{"Label": HOSTILE, "Objects": 3}]
     assert failed.to_dict("records") == [{"Image": "b.jpg", "Why": "404 <b>gone</b>"}]
+    assert "<img" not in told(app)
+
+
+def test_agreement_of_annotators(folder: Path, open_view: View) -> None:
+    votes = [
+        ObjectVotes({HOSTILE: 1, "bob": 1}, 1, False, [0.9]),
+        ObjectVotes({"bob": 2}, 2, False, []),
+    ]
+    counts = AgreementCounts()
+    counts.add_image("images/<b>.jpg", [2, 3], [HOSTILE, "bob"], votes)
+    counts.add_image("same.jpg", [4, 5], [HOSTILE, "bob"], votes[:1])
+    agreement = agreement_to_report(counts, ["RED", "NA"])
+    save_json(folder / "data/coco/report.json", REPORT | {"agreement": agreement})
+    app = choose(check(open_view("data")), "data part", "Export")
+    _, _, classes, annotators, worst = (frame.value for frame in app.dataframe)
+    assert classes.to_dict("list") == {
+        "Class": ["NA", "RED"],
+        "Agreement": [0, 1],
+        "Mean IoU": [pytest.approx(math.nan, nan_ok=True), 0.9],
+    }
+    assert annotators["Annotator"].tolist() == [HOSTILE, "bob"]
+    assert annotators["Missed"].tolist() == [1, 0]
+    assert worst.to_dict("list") == {
+        "Image": ["images/<b>.jpg"], "Agreement": [0.6667], "Objects": [2], "Rows": ["2, 3"],
+    }  # fmt: skip
+    assert "2 images of several annotators" in told(app)
     assert "<img" not in told(app)
 
 

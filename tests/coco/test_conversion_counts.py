@@ -50,7 +50,7 @@ def test_all_reasons_are_reported() -> None:
         for code in (
             "no_identifications", "bad_cell", "image_failed", "null_item", "unknown_type",
             "no_label", "unknown_label", "not_finite", "too_few_points", "empty_box",
-            "outside_image", "duplicate_item",
+            "outside_image", "duplicate_item", "merged_item", "outvoted_item",
         )
     }  # fmt: skip
 

@@ -18,7 +18,8 @@ from tests.support.export_csv import box, indexed_image, write_csv, write_index
 
 PARAMS: dict[str, Any] = {
     "seed": 1, "val_fraction": 0.15, "test_fraction": 0.15, "group_pattern": None,
-    "label_separator": None, "max_dropped_fraction": 0.05,
+    "label_separator": None, "consensus_iou": 0.5, "consensus_quorum": 1, "annotator_column": None,
+    "max_dropped_fraction": 0.05,
 }  # fmt: skip
 
 
