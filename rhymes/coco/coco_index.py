@@ -8,7 +8,7 @@ one image at a time.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -66,13 +66,14 @@ class CocoIndex:
 
     def load_records(self) -> Iterator[tuple[CocoImage, list[CocoAnnotation]]]:
         """Read each image's entry and its annotations, in the order of `images`."""
-        with self.path.open("rb") as file:
+        # Unbuffered, since what lies between two records is not wanted.
+        with self.path.open("rb", buffering=0) as file:
             owned = _owned_runs(self.images, self.runs)
-            for image, (first, last) in zip(self.images, owned, strict=True):
+            for (_, *place), (first, last) in zip(self.images.tolist(), owned, strict=True):
                 annotations: list[CocoAnnotation] = []
-                for run in self.runs[first:last]:
-                    annotations += orjson.loads(b"[%b]" % _load_bytes(file, run))
-                yield orjson.loads(_load_bytes(file, image)), annotations
+                for _, start, end, _ in self.runs[first:last].tolist():
+                    annotations += orjson.loads(b"[%b]" % _load_bytes(file, start, end))
+                yield orjson.loads(_load_bytes(file, *place)), annotations
 
 
 def load_coco_index(path: Path) -> CocoIndex:
@@ -101,8 +102,7 @@ def _owned_runs(images: Rows, runs: Rows) -> Iterator[tuple[int, int]]:
     return zip(first, last, strict=True)
 
 
-def _load_bytes(file: BinaryIO, row: Rows) -> bytes:
-    start, end = int(row[1]), int(row[2])
+def _load_bytes(file: BinaryIO, start: int, end: int) -> bytes:
     file.seek(start)
     return file.read(end - start)
 
@@ -128,8 +128,8 @@ class _Indexer:
                         number = self._integer("images", element, "id")
                         self._images.extend([number, element.start, element.end])
                 case "annotations":
-                    for element in scanner.elements():
-                        self._add_annotation(element)
+                    for elements in scanner.batches():
+                        self._add_annotations(elements)
                 case "categories":
                     for element in scanner.elements():
                         self._add_category(element)
@@ -138,15 +138,19 @@ class _Indexer:
         if missing:
             raise InputError(f"{self._path}: not a COCO file: it has no '{min(missing)}'")
 
-    def _add_annotation(self, element: JsonSpan) -> None:
-        image = self._integer("annotations", element, "image_id")
-        self._used_categories.add(self._integer("annotations", element, "category_id"))
-        self._polygons += bool(element.value.get("segmentation"))
-        if self._runs and self._runs[-4] == image:
-            self._runs[-2] = element.end
-            self._runs[-1] += 1
-        else:
-            self._runs.extend([image, element.start, element.end, 1])
+    def _add_annotations(self, elements: Sequence[JsonSpan]) -> None:
+        images = self._integers("annotations", elements, "image_id")
+        self._used_categories.update(self._integers("annotations", elements, "category_id"))
+        self._polygons += sum(bool(value.get("segmentation")) for value, _, _ in elements)
+        runs = self._runs
+        last = runs[-4] if runs else None
+        for image, (_, start, end) in zip(images, elements, strict=True):
+            if image == last:
+                runs[-2] = end
+                runs[-1] += 1
+            else:
+                runs.extend((image, start, end, 1))
+                last = image
 
     def _add_category(self, element: JsonSpan) -> None:
         number = self._integer("categories", element, "id")
@@ -154,6 +158,15 @@ class _Indexer:
         if not isinstance(name, str):
             raise InputError(f"{self._path}: category {number} has no name")
         self._categories[number] = name
+
+    def _integers(self, array_name: str, elements: Sequence[JsonSpan], key: str) -> list[int]:
+        try:
+            values = [value[key] for value, _, _ in elements]
+            if all(type(value) is int for value in values):
+                return values
+        except (KeyError, TypeError):
+            pass
+        return [self._integer(array_name, element, key) for element in elements]
 
     def _integer(self, array_name: str, element: JsonSpan, key: str) -> int:
         value = element.value.get(key) if isinstance(element.value, dict) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -12,7 +13,8 @@ import orjson
 
 from rhymes.common.errors import InputError
 
-_WINDOW = 1 << 20
+_WINDOW = 1 << 20  # bytes
+_BLOCK = 1 << 14  # bytes that are parsed at once; more would leave the processor's cache
 _LONG_LINE = 1 << 16  # bytes; what is longer holds many records, and would be copied for each
 _BEHIND_VALUES = frozenset(" \t\n\r,:]}")
 _SPACE = re.compile(rb"[ \t\n\r]*")
@@ -68,13 +70,26 @@ class JsonScanner:
         Raises:
             InputError: what comes next is not an array, or not JSON.
         """
+        return chain.from_iterable(self.batches())
+
+    def batches(self) -> Iterator[list[JsonSpan]]:
+        """Yield the elements of the array that comes next, many at once where each has a line.
+
+        Raises:
+            InputError: what comes next is not an array, or not JSON.
+        """
         self._take(b"[")
         if self._peek() != b"]":
+            on_lines = True
             while True:
-                yield self.value()
+                while on_lines and (spans := self._objects_on_lines()):
+                    yield spans
+                on_lines = on_lines and spans is not None
+                yield [self.value()]
                 if self._peek() != b",":
                     break
                 self._take(b",")
+                self._peek()
         self._take(b"]")
 
     def value(self) -> JsonSpan:
@@ -88,6 +103,34 @@ class JsonScanner:
         placed = JsonSpan(value, self._offset + self._at, self._offset + end)
         self._at = end
         return placed
+
+    def _objects_on_lines(self) -> list[JsonSpan] | None:
+        """Read objects that each begin and end with a line, as our own files have them.
+
+        What stands between two line ends may be a piece of an element, or several elements. What
+        is JSON by itself is one.
+
+        Returns:
+            Those that end in a part of the window, but for the last of the array; none where none
+            does; None where the elements are laid out in another way.
+        """
+        last = self._window.rfind(b"\n", self._at, self._at + _BLOCK)
+        end = self._window.rfind(b",\n", self._at, last + 1)
+        if end < 0:
+            return []
+        lines = self._window[self._at : end].split(b",\n")
+        try:
+            values = list(map(orjson.loads, lines))
+        except orjson.JSONDecodeError:
+            return None
+        if not all(line.startswith(b"{") for line in lines):
+            return None  # with spaces before it an element would begin behind its line
+        starts = list(
+            accumulate((len(line) + 2 for line in lines), initial=self._offset + self._at)
+        )
+        ends = (start - 2 for start in starts[1:])
+        self._at = end + 2
+        return list(map(JsonSpan, values, starts, ends))
 
     def _object_on_a_line(self) -> tuple[Any, int] | None:
         """Read an object that ends with its line, as our own files have them: the fast way."""

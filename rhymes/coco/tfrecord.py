@@ -128,8 +128,10 @@ def _normalised_box(
 ) -> tuple[float, float, float, float]:
     """xmin, ymin, xmax, ymax, each 0..1."""
     x, y, width, height = annotation["bbox"]
-    xmin, xmax = _clipped(x / image["width"]), _clipped((x + width) / image["width"])
-    ymin, ymax = _clipped(y / image["height"]), _clipped((y + height) / image["height"])
+    xmin, xmax = x / image["width"], (x + width) / image["width"]
+    ymin, ymax = y / image["height"], (y + height) / image["height"]
+    if not (xmin >= 0 and ymin >= 0 and xmax <= 1 and ymax <= 1):
+        xmin, ymin, xmax, ymax = map(_clipped, (xmin, ymin, xmax, ymax))
     if not (xmin < xmax and ymin < ymax):
         raise InputError(
             f"annotation {annotation['id']}: bbox {annotation['bbox']} has no area inside its "

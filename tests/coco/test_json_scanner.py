@@ -71,6 +71,28 @@ def test_any_layout_is_read(text: str, window: int, monkeypatch: pytest.MonkeyPa
     assert scan(text.encode()) == json.loads(text)
 
 
+@pytest.mark.parametrize("block", [9, 30, 1 << 14])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param(['{"a": 1},', '{"b": 2},', '{"c": 3}'], id="a line each"),
+        pytest.param(['{"a": 1}, {"b": 2},', '{"c": 3}'], id="two on a line"),
+        pytest.param(['{"a": [{},', '{"b": 2},', "{}]}"], id="one over lines that look whole"),
+        pytest.param(['{"a": 1,', '"b": 2},', '{"c": 3}'], id="one over two lines"),
+        pytest.param([' {"a": 1} ,', '\t{"b": 2},', '{"c": 3}'], id="space around"),
+        pytest.param(['{"a": 1},', "", '{"b": 2},', '{"c": 3}'], id="a blank line"),
+        pytest.param(["1,", "[2,", "3],", '"x"'], id="no objects"),
+        pytest.param(['{"a": "' + "x" * 100 + '"},', '{"b": 2}'], id="longer than a block"),
+    ],
+)
+def test_lines_are_no_elements_by_themselves(
+    lines: list[str], block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_scanner, "_BLOCK", block)
+    text = '{"list": [\n' + "\n".join(lines) + "\n]}\n"
+    assert scan(text.encode()) == json.loads(text)
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
