@@ -142,6 +142,7 @@ MEANINGS = {
     Reason.UNKNOWN_LABEL: "objects whose label is not in the categories CSV (not an error)",
     Reason.NOT_FINITE: "objects with a coordinate that is no number (NaN, infinity, text, > 1e6)",
     Reason.TOO_FEW_POINTS: "polygons with fewer than 3 different points",
+    Reason.TOO_COMPLEX: "polygons that cross themselves thousands of times (scribbles)",
     Reason.EMPTY_BOX: "boxes of zero or negative size, polygons that enclose nothing",
     Reason.OUTSIDE_IMAGE: "objects that lie outside the image",
     Reason.DUPLICATE_ITEM: "objects that stand twice on one image, counted once (not an error)",

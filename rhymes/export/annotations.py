@@ -20,6 +20,7 @@ class Reason(StrEnum):
     UNKNOWN_LABEL = "unknown_label"
     NOT_FINITE = "not_finite"
     TOO_FEW_POINTS = "too_few_points"
+    TOO_COMPLEX = "too_complex"
     EMPTY_BOX = "empty_box"
     OUTSIDE_IMAGE = "outside_image"
     DUPLICATE_ITEM = "duplicate_item"

@@ -24,9 +24,21 @@ is 2e-4 pixels in an image of 4,000), and the logarithm of its size would upset 
 
 _MIN_AREA = MIN_SIDE**2
 
-GeometryError = shapely.errors.GEOSException
-"""What the functions on rings raise where the arithmetic of GEOS gives up: on rings that cross
-themselves with points both 1e-9 pixels and 1e6 pixels apart, which nobody has drawn."""
+# The work for one ring is bounded by what it holds, not by a clock, so that each machine drops the
+# same. A ring at these bounds takes a few seconds. Outlines that are drawn by hand, or traced from
+# a mask, stay far below them.
+_MAX_POINTS = 50_000
+_MAX_NEAR_PAIRS = 5_000_000
+_MIN_CROSSINGS = 2_000
+"""An outline may cross itself so often, or as often as it has points: it may be traced twice."""
+
+# How many edges, and places, are looked at in one go.
+_EDGES_AT_ONCE = 64
+_PLACES_AT_ONCE = 16
+
+
+class GeometryError(Exception):
+    """A ring that is not worked out: it would take too long, or arithmetic gives up on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +87,92 @@ def points_to_ring(points: Sequence[Point]) -> list[Point]:
 def ring_to_region(ring: Sequence[Point]) -> Region:
     """Return what a ring of three or more points encloses: polygons that do not cross themselves.
 
-    A ring that crosses itself (a bow tie) encloses each loop between its crossings by the even-odd
-    rule, as pycocotools paints it; its signed (shoelace) area could even be 0. Spikes without area
-    fall away, and an edge that is drawn twice counts once.
+    A valid ring is its own region, point by point. One that crosses or touches itself encloses what
+    the annotator's tool painted: all that it winds around by the nonzero rule, which is the default
+    of SVG and of the browser's canvas (docs/decisions/0017). So an outline that is traced twice is
+    one object, both loops of a bow tie count, and an inner loop is a hole where it runs the other
+    way. An outline that is traced to and fro winds around nothing; it, too, is one object. Spikes
+    without area fall away.
 
     Raises:
-        GeometryError: see there.
+        GeometryError: it has too many points, or crosses itself too often.
     """
-    polygon = shapely.Polygon(np.asarray(ring, dtype=np.float64))
-    if shapely.is_valid(polygon):
-        return polygon
-    return shapely.MultiPolygon(_polygons(shapely.make_valid(polygon)))
+    if len(ring) > _MAX_POINTS:
+        raise GeometryError(f"an outline of {len(ring)} points; at most {_MAX_POINTS} are read")
+    points = np.asarray(ring, dtype=np.float64)
+    try:
+        # Even to find that no two of them cross takes long where many edges come near each other.
+        if _has_more_pairs(_edges(points), _MAX_NEAR_PAIRS, that_meet=False):
+            raise GeometryError(f"an outline of {len(ring)} points that runs to and fro")
+        polygon = shapely.Polygon(points)
+        return polygon if shapely.is_valid(polygon) else _repair(points)
+    except shapely.errors.GEOSException:
+        # Points both 1e-9 pixels and 1e6 pixels apart, which nobody has drawn.
+        raise GeometryError("an outline too fine and too large at once to compute with") from None
+
+
+def _has_more_pairs(edges: NDArray[np.object_], limit: int, *, that_meet: bool) -> bool:
+    """Say whether more than `limit` pairs of edges meet, or could: their bounding boxes meet."""
+    if len(edges) ** 2 <= 2 * limit:
+        return False
+    tree = shapely.STRtree(edges)
+    # Each pair is found from both its edges; each edge meets itself and the next one.
+    left = 2 * limit + 3 * len(edges)
+    for start in range(0, len(edges), _EDGES_AT_ONCE):
+        some = edges[start : start + _EDGES_AT_ONCE]
+        left -= tree.query(some, predicate="intersects" if that_meet else None).shape[1]
+        if left < 0:
+            return True
+    return False
+
+
+def _edges(points: NDArray[np.float64]) -> NDArray[np.object_]:
+    """Return the distinct edges of a ring as lines; edges of no length are left out."""
+    ends = np.stack([points, np.roll(points, -1, axis=0)], axis=1)
+    ends = ends[(ends[:, 0] != ends[:, 1]).any(axis=1)]
+    swapped = (ends[:, 0, 0] > ends[:, 1, 0]) | (
+        (ends[:, 0, 0] == ends[:, 1, 0]) & (ends[:, 0, 1] > ends[:, 1, 1])
+    )
+    ends[swapped] = ends[swapped, ::-1]
+    return np.asarray(shapely.linestrings(np.unique(ends, axis=0)), dtype=np.object_)
+
+
+def _repair(points: NDArray[np.float64]) -> shapely.MultiPolygon:
+    """Return what a ring encloses that crosses or touches itself."""
+    edges = _edges(points)
+    crossings = max(_MIN_CROSSINGS, len(points))
+    if _has_more_pairs(edges, crossings, that_meet=True):
+        raise GeometryError(
+            f"an outline of {len(points)} points that crosses itself more than {crossings} times"
+        )
+    faces = shapely.get_parts(shapely.polygonize([shapely.unary_union(edges)]))
+    if not len(faces):
+        return shapely.MultiPolygon()
+    with np.errstate(over="ignore"):  # of faces of 1e-150 square pixels
+        places = shapely.get_coordinates(shapely.point_on_surface(faces))
+    inside = _winding_numbers(places, points) != 0
+    chosen = faces[inside] if inside.any() else faces
+    return shapely.MultiPolygon(_polygons(shapely.coverage_union_all(chosen)))
+
+
+def _winding_numbers(places: NDArray[np.float64], ring: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return how often a ring winds around each place (float64 [n, 2]): int64 [n].
+
+    An edge that crosses the ray from a place to the right counts 1 upwards and -1 downwards.
+    """
+    edges = np.concatenate([ring, np.roll(ring, -1, axis=0)], axis=1)
+    low, high = edges[:, 1::2].min(axis=1), edges[:, 1::2].max(axis=1)
+    numbers = np.zeros(len(places), np.int64)
+    downwards = np.argsort(places[:, 1], kind="stable")
+    for start in range(0, len(places), _PLACES_AT_ONCE):
+        some = downwards[start : start + _PLACES_AT_ONCE]
+        x, y = places[some, :1], places[some, 1:]
+        x1, y1, x2, y2 = edges[(low <= y.max()) & (high > y.min())].T
+        side = (x2 - x1) * (y - y1) - (x - x1) * (y2 - y1)
+        up = (y1 <= y) & (y < y2) & (side > 0)
+        down = (y2 <= y) & (y < y1) & (side < 0)
+        numbers[some] = up.sum(axis=1) - down.sum(axis=1)
+    return numbers
 
 
 def is_empty(region: Region) -> bool:
@@ -96,62 +183,75 @@ def is_empty(region: Region) -> bool:
     return bool(right - left < MIN_SIDE or bottom - top < MIN_SIDE)
 
 
-def clip_ring(ring: Sequence[Point], region: Region, width: int, height: int) -> Shape | None:
-    """Cut a ring to the image; None where nothing of it lies inside.
+def clip_region(region: Region, width: int, height: int) -> Shape | None:
+    """Cut a region to the image; None where nothing of it lies inside.
 
-    A ring inside the image stays as it was drawn. Of one that leaves it, each part inside becomes
-    a ring of its own: a concave outline may fall into several.
+    Box, area and rings are of the same polygons. A valid ring inside the image stays as it was
+    drawn. Of a region that leaves the image, or of a ring that was repaired, each part becomes a
+    ring of its own, and no two of them overlap: so all rules of filling (even-odd, nonzero,
+    pycocotools' own) paint the same.
 
     Args:
-        ring: three or more points, without a closing one.
-        region: what the ring encloses, from `ring_to_region`.
+        region: what a ring encloses, from `ring_to_region`; not empty by `is_empty`.
         width: of the image in pixels.
         height: of the image in pixels.
 
     Raises:
         GeometryError: see there.
     """
-    points = np.asarray(ring, dtype=np.float64)
-    if (points >= 0).all() and (points <= (width, height)).all():
-        return _points_to_shape([points], float(region.area), clipped=False)
-    inside = shapely.intersection(region, shapely.box(0, 0, width, height))
-    pieces = _pieces(inside)
+    left, top, right, bottom = region.bounds
+    clipped = left < 0 or top < 0 or right > width or bottom > height
+    if not clipped and isinstance(region, shapely.Polygon):
+        return _polygons_to_shape([region], clipped=False)
+    try:
+        inside = shapely.intersection(region, shapely.box(0, 0, width, height))
+        pieces = _pieces(inside)
+    except shapely.errors.GEOSException:
+        raise GeometryError("an outline too fine and too large at once to compute with") from None
     visible = [piece for piece in pieces if not is_empty(piece)]
-    if not visible:
-        return None
+    visible.sort(key=lambda piece: (piece.bounds, piece.wkt))
     # A cut point may come out one rounding error outside the image.
-    rings = [
-        np.clip(shapely.get_coordinates(piece.exterior)[:-1], 0, (width, height))
-        for piece in sorted(visible, key=lambda piece: (piece.bounds, piece.wkt))
-    ]
-    return _points_to_shape(rings, math.fsum(piece.area for piece in visible), clipped=True)
+    size = (width, height)
+    cut = [shapely.transform(piece, lambda points: np.clip(points, 0, size)) for piece in visible]
+    return _polygons_to_shape(cut, clipped=clipped) if cut else None
 
 
 def join_shapes(shapes: Sequence[Shape]) -> Shape:
-    """Make one object of its parts in one image; where they overlap, the area counts once.
+    """Make one object of its parts in one image.
+
+    Parts that do not overlap stay as they are, and equal ones count once; of others that overlap
+    their union is written.
 
     Raises:
-        GeometryError: see there.
+        GeometryError: the parts have too many points, or cross each other too often.
     """
     if len(shapes) == 1:
         return shapes[0]
-    rings = tuple(ring for shape in shapes for ring in shape.rings)
-    regions = [ring_to_region(list(zip(ring[::2], ring[1::2], strict=True))) for ring in rings]
-    left = min(shape.bbox[0] for shape in shapes)
-    top = min(shape.bbox[1] for shape in shapes)
-    right = max(shape.bbox[0] + shape.bbox[2] for shape in shapes)
-    bottom = max(shape.bbox[1] + shape.bbox[3] for shape in shapes)
-    bbox = (left, top, right - left, bottom - top)
-    area = float(shapely.union_all(regions).area)
-    return Shape(bbox, area, rings, clipped=any(shape.clipped for shape in shapes))
+    flat = dict.fromkeys(ring for shape in shapes for ring in shape.rings)
+    rings = [np.reshape(ring, (-1, 2)) for ring in flat]
+    edges = np.concatenate([_edges(ring) for ring in rings])
+    crossings = max(_MIN_CROSSINGS, len(edges))
+    if _has_more_pairs(edges, _MAX_NEAR_PAIRS, that_meet=False) or _has_more_pairs(
+        edges, crossings, that_meet=True
+    ):
+        raise GeometryError(f"parts of {len(edges)} points that cross each other too often")
+    regions = [shapely.Polygon(ring) for ring in rings]
+    union = shapely.union_all(regions)
+    clipped = any(shape.clipped for shape in shapes)
+    total = math.fsum(region.area for region in regions)
+    if union.area < total * (1 - 1e-9):
+        regions = _pieces(union)
+    return _polygons_to_shape(regions, clipped=clipped)
 
 
-def _points_to_shape(rings: list[np.ndarray], area: float, *, clipped: bool) -> Shape:
+def _polygons_to_shape(polygons: Sequence[shapely.Polygon], *, clipped: bool) -> Shape:
+    """Make a shape of polygons without holes that do not overlap."""
+    rings = [shapely.get_coordinates(polygon)[:-1] for polygon in polygons]
     points = np.concatenate(rings)
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     bbox = (left, top, right - left, bottom - top)
     flat = tuple(tuple(ring.ravel().tolist()) for ring in rings)
-    return Shape(bbox, area, flat, clipped)
+    return Shape(bbox, math.fsum(polygon.area for polygon in polygons), flat, clipped)
 
 
 def _polygons(geometry: shapely.Geometry) -> list[shapely.Polygon]:
@@ -187,15 +287,28 @@ def pixels_to_rings(mask: NDArray[np.bool_]) -> list[list[Point]]:
 
 
 def _without_holes(polygon: shapely.Polygon) -> list[shapely.Polygon]:
-    """Cut a polygon through its holes until none is left: COCO's rings cannot express a hole."""
-    if not polygon.interiors:
-        return [polygon]
+    """Cut a polygon through its holes until none is left: COCO's rings cannot express a hole.
+
+    Holes too small to be seen are filled. Each cut goes through the hole in the middle, so that of
+    many holes each half has half.
+    """
+    holes = [hole for hole in polygon.interiors if not is_empty(shapely.Polygon(hole))]
+    if not holes:
+        return [shapely.Polygon(polygon.exterior)]
     left, top, right, bottom = polygon.bounds
-    middle = polygon.interiors[0].centroid.x
+    middles = sorted(_middle(hole.bounds[0], hole.bounds[2]) for hole in holes)
+    middle = middles[len(middles) // 2]
+    whole = shapely.Polygon(polygon.exterior, holes)
     halves = (shapely.box(left, top, middle, bottom), shapely.box(middle, top, right, bottom))
     return [
         piece
         for half in halves
-        for part in _polygons(shapely.intersection(polygon, half))
+        for part in _polygons(shapely.intersection(whole, half))
         for piece in _without_holes(part)
     ]
+
+
+def _middle(low: float, high: float) -> float:
+    """Return the middle of two numbers, whole where one lies between: an edge of pixels."""
+    middle = (low + high) / 2
+    return float(round(middle)) if low < round(middle) < high else middle

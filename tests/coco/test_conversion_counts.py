@@ -49,8 +49,8 @@ def test_all_reasons_are_reported() -> None:
         code: {"count": 0, "rows": []}
         for code in (
             "no_identifications", "bad_cell", "image_failed", "null_item", "unknown_type",
-            "no_label", "unknown_label", "not_finite", "too_few_points", "empty_box",
-            "outside_image", "duplicate_item", "merged_item", "outvoted_item",
+            "no_label", "unknown_label", "not_finite", "too_few_points", "too_complex",
+            "empty_box", "outside_image", "duplicate_item", "merged_item", "outvoted_item",
         )
     }  # fmt: skip
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+import time
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ WIDTH, HEIGHT = 100, 80
 
 def polygon(*points: Point) -> Shape | None:
     ring = geometry.points_to_ring(points)
-    return geometry.clip_ring(ring, geometry.ring_to_region(ring), WIDTH, HEIGHT)
+    return geometry.clip_region(geometry.ring_to_region(ring), WIDTH, HEIGHT)
 
 
 @pytest.mark.parametrize(
@@ -123,27 +125,198 @@ def test_outline_round_and_over_the_image_shows_all_of_it() -> None:
     assert shape.area == pytest.approx(WIDTH * HEIGHT)
 
 
-def test_bow_tie_keeps_both_loops() -> None:
-    """Its shoelace area is 0, as its loops turn in different directions."""
-    shape = polygon((10, 10), (30, 30), (30, 10), (10, 30))
-    assert shape is not None
-    assert shape.area == pytest.approx(200)
-    assert shape.rings == ((10, 10, 30, 30, 30, 10, 10, 30),)
+SQUARE: list[Point] = [(20, 20), (60, 20), (60, 60), (20, 60)]
+INNER: list[Point] = [(30, 30), (50, 30), (50, 50), (30, 50)]
+BESIDE: list[Point] = [(50, 50), (80, 50), (80, 70), (50, 70)]
 
 
-def test_cut_ring_that_crosses_itself_has_no_hole() -> None:
-    """The middle of a pentagram is outside by the even-odd rule; COCO has no holes."""
-    turns = [math.radians(90 + 144 * turn) for turn in range(5)]
-    star = [(50 + 45 * math.cos(t), 40 + 45 * math.sin(t)) for t in turns]
-    shape = polygon(*star)
+def closed(ring: list[Point]) -> list[Point]:
+    return [*ring, ring[0]]
+
+
+def star(tips: int, step: int, radius: float = 35) -> list[Point]:
+    turns = [2 * math.pi * step * tip / tips for tip in range(tips)]
+    return [(50 + radius * math.cos(t), 40 + radius * math.sin(t)) for t in turns]
+
+
+INVALID_RINGS = [
+    # Ring, area and box x, y, width, height of what the annotator saw painted.
+    pytest.param(SQUARE * 2, 1600, (20, 20, 40, 40), id="traced twice"),
+    pytest.param(SQUARE * 3, 1600, (20, 20, 40, 40), id="traced three times"),
+    pytest.param(
+        closed(SQUARE) + SQUARE[2:] + SQUARE[:2], 1600, (20, 20, 40, 40), id="twice, half a turn on"
+    ),
+    pytest.param(closed(SQUARE) + SQUARE[:0:-1], 1600, (20, 20, 40, 40), id="traced to and fro"),
+    pytest.param(
+        [*closed(SQUARE), *closed([(x + 1, y + 1) for x, y in SQUARE]), SQUARE[0]], 1679,
+        (20, 20, 41, 41), id="traced twice, a pixel off",
+    ),
+    pytest.param([(10, 10), (30, 30), (30, 10), (10, 30)], 200, (10, 10, 20, 20), id="bow tie"),
+    pytest.param(
+        [*SQUARE[:2], (75, 20), (60, 20), *SQUARE[2:]], 1600, (20, 20, 40, 40), id="spike"
+    ),
+    pytest.param(
+        [*SQUARE, (20, 40), (35, 40), (20, 40)], 1600, (20, 20, 40, 40), id="spike to the inside"
+    ),
+    pytest.param(
+        [point for each in SQUARE for point in (each, each, each)], 1600, (20, 20, 40, 40),
+        id="each point three times",
+    ),
+    pytest.param(
+        [*closed(SQUARE), INNER[0], *INNER[:0:-1], INNER[0]], 1200, (20, 20, 40, 40),
+        id="hole by a bridge",
+    ),
+    pytest.param([*closed(SQUARE), *closed(INNER)], 1600, (20, 20, 40, 40), id="nested, same way"),
+    pytest.param(
+        [(20, 20), (60, 20), (60, 60), (40, 20), (20, 60)], 800, (20, 20, 40, 40),
+        id="touches itself with a corner",
+    ),
+    pytest.param(
+        [*closed(SQUARE), *closed(BESIDE), SQUARE[0]], 2100, (20, 20, 60, 50),
+        id="loops that overlap",
+    ),
+    pytest.param(star(5, 2), 1375.1, (21.68, 6.71, 63.32, 66.57), id="pentagram, its middle too"),
+    pytest.param(
+        [(20, 20), (40, 20), (60, 20), (60, 60), (60, 20), (20, 20), (20, 60), (60, 60)], 800,
+        (20, 20, 40, 40), id="edges on each other",
+    ),
+    pytest.param([(-10, 20), (20, 20), (20, 40), (-10, 40)] * 2, 400, (0, 20, 20, 20),
+                 id="traced twice, over the edge"),
+    pytest.param(
+        [(-40, 10), (30, 30), (30, 10), (-40, 30)], 342.9, (0, 10, 30, 20),
+        id="bow tie over the edge",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("points", "area", "bbox"), INVALID_RINGS)
+def test_invalid_ring_is_one_region(
+    points: list[Point], area: float, bbox: tuple[float, ...]
+) -> None:
+    shape = polygon(*points)
     assert shape is not None
-    assert shape.clipped
-    assert shape.area == pytest.approx(painted_area(shape), rel=0.01)
-    loop = [(20.0, 20.0), (60.0, 20.0), (60.0, 60.0), (20.0, 60.0), (20.0, 20.0)]
-    inner = [(30.0, 30.0), (30.0, 50.0), (50.0, 50.0), (50.0, 30.0), (30.0, 30.0)]
-    shape = polygon(*loop, *inner, (20, 20), (-10, 21), (-10, 22))
+    assert shape.area == pytest.approx(area, abs=0.1)
+    assert shape.bbox == pytest.approx(bbox, abs=0.01)
+    assert_one_geometry(shape)
+    assert painted_area(shape) == pytest.approx(area, rel=0.01)
+
+
+def assert_one_geometry(shape: Shape) -> None:
+    """Rings are valid, do not overlap, and have the shape's area and box."""
+    parts = [shapely.Polygon(points_of(ring)) for ring in shape.rings]
+    assert all(shapely.is_valid(part) for part in parts)
+    assert math.fsum(part.area for part in parts) == pytest.approx(shape.area, rel=1e-9)
+    union = shapely.union_all(parts)
+    assert union.area == pytest.approx(shape.area, rel=1e-9, abs=1e-6)
+    left, top, right, bottom = union.bounds
+    assert shape.bbox == pytest.approx((left, top, right - left, bottom - top))
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        pytest.param(SQUARE, id="square"),
+        pytest.param(SQUARE[::-1], id="the other way"),
+        pytest.param([*SQUARE[:2], SQUARE[1], *SQUARE[2:]], id="a point twice in a row"),
+        pytest.param([(20, 20), (40, 20), (60, 20), (60, 60)], id="a point on an edge"),
+        pytest.param([(0.1, 0.2), (99.9, 0.30000000000000004), (50, 79.7)], id="fractions"),
+    ],
+)
+def test_valid_ring_stays_as_drawn(points: list[Point]) -> None:
+    shape = polygon(*points)
     assert shape is not None
-    assert shape.area == pytest.approx(painted_area(shape), rel=0.01)
+    assert shape.rings == (tuple(float(value) for point in points for value in point),)
+
+
+def test_many_holes_are_cut_apart() -> None:
+    """Of 200 holes none is left, and their area is not part of the object."""
+    plate = shapely.box(1, 1, 99, 79)
+    holes = [shapely.box(3 + 6 * i, 3 + 6 * j, 5 + 6 * i, 5 + 6 * j)
+             for i in range(16) for j in range(12)]  # fmt: skip
+    rings = [shapely.get_coordinates(hole)[:-1] for hole in holes]
+    region = shapely.MultiPolygon([shapely.Polygon(plate.exterior, rings)])
+    shape = geometry.clip_region(region, WIDTH, HEIGHT)
+    assert shape is not None
+    assert shape.area == pytest.approx(98 * 78 - 4 * len(holes))
+    assert_one_geometry(shape)
+    assert painted_area(shape) == pytest.approx(shape.area, rel=0.01)
+
+
+def test_parts_that_do_not_overlap_stay_as_drawn() -> None:
+    one, other = polygon(*INNER), polygon(*BESIDE)
+    assert one is not None
+    assert other is not None
+    both = geometry.join_shapes([one, other])
+    assert both == Shape((30, 30, 50, 40), 1000, one.rings + other.rings, clipped=False)
+
+
+def test_parts_that_overlap_are_one_region() -> None:
+    one, other = polygon(*SQUARE), polygon(*BESIDE)
+    assert one is not None
+    assert other is not None
+    both = geometry.join_shapes([one, other, one])
+    assert both.area == pytest.approx(2100)
+    assert_one_geometry(both)
+    assert painted_area(both) == pytest.approx(2100, rel=0.01)
+
+
+def test_work_for_many_parts_is_bounded() -> None:
+    strips = [polygon((i, 1), (i + 0.5, 1), (i + 0.5, 70), (i, 70)) for i in range(60)]
+    lines = [polygon((1, i), (70, i), (70, i + 0.5), (1, i + 0.5)) for i in range(60)]
+    with pytest.raises(geometry.GeometryError, match="cross each other too often"):
+        geometry.join_shapes([part for part in (*strips, *lines) if part])
+
+
+def scribble(points: int, seed: int = 0) -> list[Point]:
+    chance = random.Random(seed)
+    return [(chance.uniform(0, 640), chance.uniform(0, 480)) for _ in range(points)]
+
+
+def strokes(points: int, lean: float = 0) -> list[Point]:
+    """Strokes to and fro, closed round the bottom."""
+    ends = [(lean * (i % 2) + 300 * i / points, 50 + 300.0 * (i % 2)) for i in range(points)]
+    return [*ends, (600, 400), (-1, 400)]
+
+
+@pytest.mark.parametrize(
+    ("points", "problem"),
+    [
+        pytest.param(scribble(400), "crosses itself more than 2000 times", id="scribble"),
+        pytest.param(scribble(1000), "crosses itself", id="larger scribble"),
+        pytest.param(scribble(40_000), "runs to and fro", id="huge scribble"),
+        pytest.param(
+            [*strokes(150), *((y, x) for x, y in strokes(150))], "crosses itself", id="hatching"
+        ),
+        pytest.param(strokes(40_000, lean=500), "runs to and fro", id="leaning strokes, valid"),
+        pytest.param(
+            [(300, 200), *((300 + 0.001 * i, 200) for i in range(40_000)), (300, 300)] * 2,
+            "points", id="too many points",
+        ),
+        pytest.param(
+            [(x, y) for i in range(20_000) for x, y in ((300.0, 200.0), (301 + 0.01 * i, 200.0))]
+            + [(300, 300)],
+            "runs to and fro", id="spikes on each other",
+        ),
+    ],
+)  # fmt: skip
+def test_work_for_a_ring_is_bounded(points: list[Point], problem: str) -> None:
+    """Each of them keeps shapely's make_valid, or its check, busy for minutes."""
+    start = time.process_time()
+    with pytest.raises(geometry.GeometryError, match=problem):
+        geometry.ring_to_region(points)
+    assert time.process_time() - start < 20
+
+
+def test_long_outlines_are_read() -> None:
+    """40,000 points, such as a mask of a large image has, and 5,000 traced twice by hand."""
+    turns = [2 * math.pi * i / 40_000 for i in range(40_000)]
+    waves = [40 + 35 * math.sin(t) + 0.2 * math.sin(900 * t) for t in turns]
+    outline = [(50 + 45 * math.cos(t), y) for t, y in zip(turns, waves, strict=True)]
+    assert geometry.ring_to_region(outline).area == pytest.approx(math.pi * 45 * 35, rel=0.01)
+    rough = outline[::8]
+    again = [(x + 0.3 * math.sin(i), y + 0.3 * math.cos(7 * i)) for i, (x, y) in enumerate(rough)]
+    area = geometry.ring_to_region([*rough, *again]).area
+    assert area == pytest.approx(math.pi * 45 * 35, rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -169,14 +342,18 @@ def points_of(ring: tuple[float, ...]) -> list[Point]:
     return list(zip(ring[::2], ring[1::2], strict=True))
 
 
-def is_drawn_twice(ring: list[Point]) -> bool:
-    """Whether edges lie on each other: painting by the even-odd rule they cancel out."""
-    line = shapely.LinearRing(ring)
-    return bool(shapely.node(line).length < line.length - 1e-6)
-
-
 coordinates = st.one_of(st.integers(-30, 130), st.floats(-30, 130))
-rings = st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=8)
+points = st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=8)
+# Points of a coarse grid meet, and lie on each other's edges.
+grid_points = st.lists(
+    st.tuples(*[st.sampled_from(range(-20, 121, 20))] * 2), min_size=3, max_size=12
+)
+rings = st.one_of(
+    points,
+    grid_points,
+    points.map(lambda ring: ring * 2),
+    grid_points.map(lambda ring: [*ring, *ring[::-1]]),
+)
 
 
 @settings(deadline=None, max_examples=200)
@@ -186,14 +363,17 @@ def test_any_ring_is_cut_as_pycocotools_paints_it(points: list[Point]) -> None:
     if len(set(ring)) < 3:
         return
     region = geometry.ring_to_region(ring)
-    if geometry.is_empty(region) or is_drawn_twice(ring):
+    if geometry.is_empty(region):
         return
-    shape = geometry.clip_ring(ring, region, WIDTH, HEIGHT)
+    shape = geometry.clip_region(region, WIDTH, HEIGHT)
     if shape is None:
         return
     x, y, w, h = shape.bbox
     assert (x >= 0, y >= 0, x + w <= WIDTH, y + h <= HEIGHT) == (True,) * 4
     assert all(len(ring) >= 6 for ring in shape.rings)
+    assert_one_geometry(shape)
+    if shapely.is_valid(shapely.Polygon(ring)) and not shape.clipped:
+        assert shape.rings == (tuple(value for point in ring for value in point),)
     # Painting rounds to pixels (a twentieth of ours) along the outline.
     outline = sum(shapely.LinearRing(points_of(ring)).length for ring in shape.rings)
     assert shape.area == pytest.approx(painted_area(shape), abs=0.05 * outline)

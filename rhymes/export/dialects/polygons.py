@@ -38,13 +38,13 @@ def data_to_shape(data: object, width: int, height: int) -> Shape | Reason:
         return _ring_to_shape(data, width, height)
     parts = [_ring_to_shape(ring, width, height) for ring in data]
     shapes = [part for part in parts if isinstance(part, Shape)]
-    broken = [part for part in parts if part is Reason.NOT_FINITE]
+    broken = [part for part in parts if part in (Reason.NOT_FINITE, Reason.TOO_COMPLEX)]
     if broken or not shapes:
         return broken[0] if broken else next(part for part in parts if isinstance(part, Reason))
     try:
         return geometry.join_shapes(shapes)
     except geometry.GeometryError:
-        return Reason.NOT_FINITE
+        return Reason.TOO_COMPLEX
 
 
 def _is_in_parts(data: object) -> TypeGuard[list[Any]]:
@@ -69,9 +69,9 @@ def _ring_to_shape(data: object, width: int, height: int) -> Shape | Reason:
         region = geometry.ring_to_region(ring)
         if geometry.is_empty(region):
             return Reason.EMPTY_BOX
-        return geometry.clip_ring(ring, region, width, height) or Reason.OUTSIDE_IMAGE
+        return geometry.clip_region(region, width, height) or Reason.OUTSIDE_IMAGE
     except geometry.GeometryError:
-        return Reason.NOT_FINITE
+        return Reason.TOO_COMPLEX
 
 
 def _data_to_points(data: Sequence[Any]) -> list[Point] | None:
