@@ -24,7 +24,7 @@ def show() -> None:
     _show_totals(report)
     for warning in report["warnings"]:
         st.warning(plain(warning, 600), icon=":material/warning:")
-    _show_dropped(report["dropped"])
+    _show_dropped(report["dropped"], report.get("examples", {}))
     if report["unknown_labels"]:
         st.subheader("Labels that are no class", anchor=False)
         labels = report["unknown_labels"]
@@ -49,7 +49,9 @@ def _show_totals(report: dict[str, Any]) -> None:
         column.metric(label, f"{value:,}", note, delta_color="off", delta_arrow="off")
 
 
-def _show_dropped(dropped: dict[str, dict[str, Any]]) -> None:
+def _show_dropped(
+    dropped: dict[str, dict[str, Any]], examples: dict[str, list[dict[str, Any]]]
+) -> None:
     st.subheader("What was left out", anchor=False)
     happened = {Reason(code): each for code, each in dropped.items() if each["count"]}
     if not happened:
@@ -60,6 +62,7 @@ def _show_dropped(dropped: dict[str, dict[str, Any]]) -> None:
             "Count": [each["count"] for each in happened.values()],
             "What": [MEANINGS[reason] for reason in happened],
             "First rows": [", ".join(map(str, each["rows"][:10])) for each in happened.values()],
+            "For example": [_first_example(examples.get(reason, [])) for reason in happened],
         }
     )
     st.dataframe(table, hide_index=True)
@@ -72,6 +75,10 @@ def _show_dropped(dropped: dict[str, dict[str, Any]]) -> None:
         on_click="ignore",
         icon=":material/table:",
     )
+
+
+def _first_example(examples: list[dict[str, Any]]) -> str:
+    return f"{examples[0]['value']}: {examples[0]['problem']}" if examples else ""
 
 
 def _dropped_to_csv(happened: dict[Reason, dict[str, Any]]) -> str:

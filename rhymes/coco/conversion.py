@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from re import Pattern
 
@@ -33,6 +34,12 @@ from rhymes.export.categories import LabelMatcher, load_categories
 from rhymes.export.cells import ANNOTATION_COLUMN, cell_to_items, item_to_annotation, item_to_label
 from rhymes.export.dialects import load_dialect
 from rhymes.export.fetched import IndexedImage, load_image_index
+from rhymes.export.problems import (
+    cell_to_problem,
+    duplicate_to_problem,
+    item_to_problem,
+    source_to_problem,
+)
 
 
 @dataclass(frozen=True)
@@ -128,11 +135,14 @@ class _Reader:
         for row in tqdm(rows, desc="read", unit=" rows", disable=None, leave=False):
             self._counts.rows_read += 1
             source = row.cells[self._column]
-            items = cell_to_items(row.cells[ANNOTATION_COLUMN])
+            cell = row.cells[ANNOTATION_COLUMN]
+            items = cell_to_items(cell)
             if isinstance(items, Reason):
-                self._counts.drop(items, row.number)
+                self._counts.drop(items, row.number, partial(cell_to_problem, cell, items))
             elif (file := self._file(source, row.number)) is None:
-                self._counts.drop(Reason.IMAGE_FAILED, row.number)
+                self._counts.drop(
+                    Reason.IMAGE_FAILED, row.number, partial(source_to_problem, source)
+                )
             else:
                 self._counts.rows_kept += 1
                 # The index's own copy of the name, so that only one is held.
@@ -158,7 +168,9 @@ class _Reader:
             if isinstance(read, Annotation):
                 annotations.append(read)
                 continue
-            self._counts.drop(read, row)
+            size = (image.file.width, image.file.height)
+            to_problem = partial(item_to_problem, item, read, self._matcher, *size)
+            self._counts.drop(read, row, to_problem)
             if read is Reason.UNKNOWN_LABEL and isinstance(item, Mapping):
                 self._counts.see_unknown(item_to_label(item) or "")
             elif read is not Reason.NULL_ITEM:
@@ -218,7 +230,11 @@ def _annotations_to_coco(
         for row, position in image.rows:
             for annotation in cache.read(position):
                 if annotation in seen:
-                    counts.drop(Reason.DUPLICATE_ITEM, row)
+                    name = counts.names[annotation.class_id - 1]
+                    box = list(annotation.shape.bbox)
+                    counts.drop(
+                        Reason.DUPLICATE_ITEM, row, partial(duplicate_to_problem, name, box)
+                    )
                     continue
                 seen.add(annotation)
                 counts.items_kept += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from rhymes.coco.agreement import AgreementCounts
 from rhymes.coco.splits import SPLITS
 from rhymes.common.errors import InputError
 from rhymes.export.annotations import ITEM_REASONS, ROW_REASONS, Reason
+from rhymes.export.problems import Problem
 
 # Dropping these loses nothing that was wanted: a subset of the classes, and a quorum, are choices.
 _HARMLESS = (
@@ -21,7 +22,21 @@ _HARMLESS = (
 _LOST_ROWS = (Reason.BAD_CELL, Reason.IMAGE_FAILED)
 
 _LISTED = 10
+_EXAMPLES = 3
+_LOOKED_AT = 100  # of what a reason drops, for examples that differ
 _MAX_LABELS = 1000
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row, or one item of a row, that was dropped."""
+
+    row: int
+    problem: Problem
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        return f"row {self.row}: {self.problem.value}: {self.problem.sentence}"
 
 
 @dataclass
@@ -36,6 +51,7 @@ class ConversionCounts:
         items_clipped: those of them that left the image and were cut.
         dropped: how many rows or items each reason took.
         rows: for each reason the rows concerned, as a spreadsheet numbers them.
+        examples: for each reason up to three, as different as its first ones are.
         unknown_labels: how often each was met, of the first 1,000.
         classes: split -> for each class id, how many annotations (index 0 is unused).
         images: split -> how many images.
@@ -55,6 +71,9 @@ class ConversionCounts:
     items_clipped: int = 0
     dropped: Counter[Reason] = field(default_factory=Counter)
     rows: dict[Reason, array[int]] = field(default_factory=lambda: {r: array("q") for r in Reason})
+    examples: dict[Reason, list[Example]] = field(
+        default_factory=lambda: {reason: [] for reason in Reason}
+    )
     unknown_labels: Counter[str] = field(default_factory=Counter)
     classes: dict[str, list[int]] = field(init=False)
     images: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
@@ -68,12 +87,27 @@ class ConversionCounts:
     def __post_init__(self) -> None:
         self.classes = {split: [0] * (len(self.names) + 1) for split in SPLITS}
 
-    def drop(self, reason: Reason, row: int) -> None:
-        """Count a row, or an item of a row, that is not in the training data."""
+    def drop(
+        self, reason: Reason, row: int, to_problem: Callable[[], Problem] | None = None
+    ) -> None:
+        """Count a row, or an item of a row, that is not in the training data.
+
+        Args:
+            reason: why.
+            row: its number.
+            to_problem: says what is wrong, where an example is still wanted.
+        """
         self.dropped[reason] += 1
         rows = self.rows[reason]
         if not rows or rows[-1] != row:
             rows.append(row)
+        examples = self.examples[reason]
+        wanted = len(examples) < _EXAMPLES and self.dropped[reason] <= _LOOKED_AT
+        if to_problem is None or not wanted:
+            return
+        problem = to_problem()
+        if all(problem.sentence != example.problem.sentence for example in examples):
+            examples.append(Example(row, problem))
 
     def see_unknown(self, label: str) -> None:
         """Remember a label that is no class."""
@@ -118,10 +152,14 @@ class ConversionCounts:
                 )
 
     def reason_lines(self, reasons: Sequence[Reason]) -> Iterator[str]:
-        """Yield a line for each of `reasons` that dropped something: count and first rows."""
+        """Yield a line for each of `reasons` that dropped something: count and first rows.
+
+        Examples follow, a line each.
+        """
         for reason in reasons:
             if self.dropped[reason]:
                 yield f"  {reason}: {self.dropped[reason]}, {self.first_rows(reason)}"
+                yield from (f"    {example}" for example in self.examples[reason])
 
     def first_rows(self, reason: Reason) -> str:
         """Return "rows 2, 7" for a reason that dropped something, else an empty text."""

@@ -139,7 +139,9 @@ MEANINGS = {
     Reason.NULL_ITEM: "objects that are `null` or no mapping",
     Reason.UNKNOWN_TYPE: f"objects of another type than {_ITEM_TYPES}",
     Reason.NO_LABEL: "objects without a label",
+    Reason.LABEL_NOT_TEXT: "objects whose label is no text but a number, a list or a mapping",
     Reason.UNKNOWN_LABEL: "objects whose label is not in the categories CSV (not an error)",
+    Reason.WRONG_FORM: "objects whose `data` has another form than their type has",
     Reason.NOT_FINITE: "objects with a coordinate that is no number (NaN, infinity, text, > 1e6)",
     Reason.TOO_FEW_POINTS: "polygons with fewer than 3 different points",
     Reason.TOO_COMPLEX: "polygons that cross themselves thousands of times (scribbles)",
@@ -168,6 +170,14 @@ def counts_to_report(counts: ConversionCounts) -> dict[str, Any]:
             str(reason): {"count": counts.dropped[reason], "rows": sorted(set(counts.rows[reason]))}
             for reason in Reason
         },
+        "examples": {
+            str(reason): [
+                {"row": each.row, "value": each.problem.value, "problem": each.problem.sentence}
+                for each in examples
+            ]
+            for reason, examples in counts.examples.items()
+            if examples
+        },
         "classes": {
             split: dict(zip(counts.names, counts.classes[split][1:], strict=True))
             for split in SPLITS
@@ -192,7 +202,7 @@ def counts_to_summary(counts: ConversionCounts) -> str:
     """Return a few lines for the terminal."""
     images = ", ".join(f"{counts.images[split]} {split}" for split in SPLITS)
     lines = [_rows_line(counts), _items_line(counts), f"Images: {images}."]
-    lines += [f"Dropped {line.strip()}" for line in counts.reason_lines(tuple(Reason))]
+    lines += ["Dropped:", *counts.reason_lines(tuple(Reason))] if counts.dropped.total() else []
     return "\n".join(lines + [f"Warning: {warning}" for warning in counts.warnings])
 
 
@@ -237,11 +247,17 @@ def _items_line(counts: ConversionCounts) -> str:
 
 def _reasons_table(counts: ConversionCounts) -> str:
     rows = [
-        (f"`{reason}`", counts.dropped[reason], MEANINGS[reason], counts.first_rows(reason))
+        (
+            f"`{reason}`",
+            counts.dropped[reason],
+            MEANINGS[reason],
+            counts.first_rows(reason),
+            "; ".join(map(str, counts.examples[reason][:1])),
+        )
         for reason in Reason
         if counts.dropped[reason]
     ]
-    return rows_to_table(("reason", "count", "what it is", "where"), rows)
+    return rows_to_table(("reason", "count", "what it is", "where", "for example"), rows)
 
 
 def _splits_table(counts: ConversionCounts) -> str:

@@ -26,10 +26,10 @@ ANNOTATION_COLUMN = "output_content"
 _NULLS = frozenset({"", "null", "none", "nan", r"\n"})
 
 # Forty times the longest cell seen. A Python literal of this length takes 0.5 GB to parse.
-_MAX_CELL = 5_000_000
+MAX_CELL = 5_000_000
 
 # Twenty times the nesting of any real cell. Python's own limits differ from release to release.
-_MAX_DEPTH = 100
+MAX_DEPTH = 100
 
 # What a Python literal may hold besides literals: repr() of a NaN, and JSON's own constants.
 _CONSTANTS: dict[str, float | bool | None] = {
@@ -50,7 +50,7 @@ def cell_to_items(cell: str) -> list[Any] | Reason:
     if text.lower() in _NULLS:
         return Reason.NO_IDENTIFICATIONS
     try:
-        value = _text_to_value(text)
+        value = cell_to_value(text)
         _check_depth(value)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return Reason.BAD_CELL
@@ -65,9 +65,13 @@ def cell_to_items(cell: str) -> list[Any] | Reason:
             return Reason.BAD_CELL
 
 
-def _text_to_value(text: str) -> object:
-    """Parse JSON (with NaN and Infinity), else a Python literal; never evaluates an expression."""
-    if len(text) > _MAX_CELL:
+def cell_to_value(text: str) -> object:
+    """Parse JSON (with NaN and Infinity), else a Python literal; never evaluates an expression.
+
+    Raises:
+        ValueError, SyntaxError, TypeError, RecursionError, MemoryError: it is neither.
+    """
+    if len(text) > MAX_CELL:
         raise ValueError("too long")
     try:
         return json.loads(text)
@@ -80,9 +84,9 @@ def _text_to_value(text: str) -> object:
 
 
 def _check_depth(value: object) -> None:
-    """Raise ValueError for lists and mappings in more than `_MAX_DEPTH` of each other."""
+    """Raise ValueError for lists and mappings in more than `MAX_DEPTH` of each other."""
     level: list[Any] = [[value]]
-    for _ in range(_MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH + 1):
         level = [
             inner
             for outer in level
@@ -99,6 +103,22 @@ class _NamesToConstants(ast.NodeTransformer):
         if node.id not in _CONSTANTS:
             return node
         return ast.copy_location(ast.Constant(_CONSTANTS[node.id]), node)
+
+
+# What a Python literal is made of, besides names of `_CONSTANTS`.
+_LITERALS = (
+    ast.Expression, ast.Constant, ast.Dict, ast.List, ast.Tuple, ast.Set,
+    ast.UnaryOp, ast.UAdd, ast.USub, ast.Load,
+)  # fmt: skip
+
+
+def first_expression(tree: ast.AST) -> ast.expr | None:
+    """Return what makes a parsed text no literal, such as the call in `np.float64(3)`."""
+    for node in ast.walk(tree):
+        is_constant = isinstance(node, ast.Name) and node.id in _CONSTANTS
+        if isinstance(node, ast.expr) and not isinstance(node, _LITERALS) and not is_constant:
+            return node
+    return None
 
 
 def items_to_cell(items: Sequence[Mapping[str, Any]]) -> str:
@@ -122,7 +142,7 @@ def item_to_annotation(
         return Reason.UNKNOWN_TYPE
     label = item_to_label(item)
     if label is None:
-        return Reason.NO_LABEL
+        return Reason.NO_LABEL if item_to_odd_label(item) is None else Reason.LABEL_NOT_TEXT
     class_id = matcher.class_id(label)
     if class_id is None:
         return Reason.UNKNOWN_LABEL
@@ -142,3 +162,11 @@ def item_to_label(item: Item) -> str | None:
         if label := dialect.item_to_label(item):
             return label
     return None
+
+
+def item_to_odd_label(item: Item) -> object:
+    """Return what stands in place of an item's label and is no text; None where nothing does."""
+    attributes = item.get("attributes")
+    own = attributes.get("label") if isinstance(attributes, Mapping) else None
+    labels = (own, item.get("category"))
+    return next((label for label in labels if not isinstance(label, str | None)), None)

@@ -455,3 +455,23 @@ def test_all_that_is_read_is_kept_or_counted(
     assert report["items"]["read"] == report["items"]["kept"] + report["items"]["dropped"]
     assert report["items"]["kept"] == len(export.annotations())
     assert all(bool(e["count"]) == bool(e["rows"]) for e in report["dropped"].values())
+
+
+def test_examples_lead_to_the_cause(export: Export) -> None:
+    corners = box({"x": 5, "y": 5, "width": 20, "height": 20})
+    rows = [
+        ("a.jpg", cell(corners, corners, box(label=3))),
+        ("b.jpg", "{'identifications': [np.nan]}"),
+    ]
+    with pytest.raises(InputError) as error:
+        export.write(rows).convert()
+    said = str(error.value)
+    assert (
+        "wrong_form: 2, rows 2\n    row 2: {'height': 20, 'width': 20, 'x': 5, 'y': 5}: a map"
+        in said
+    )
+    assert "row 2: 3: the label is a number" in said
+    assert "np.nan at line 1, column 22 is no plain value" in said
+    examples = export.report()["examples"]
+    assert list(examples) == ["bad_cell", "label_not_text", "wrong_form"]
+    assert "the label is a number" in (export.out / "report.md").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from rhymes.coco.conversion_counts import ConversionCounts
 from rhymes.coco.conversion_report import counts_to_markdown, counts_to_report
 from rhymes.common.errors import InputError
 from rhymes.export.annotations import Reason
+from rhymes.export.problems import Problem
 
 
 def counted(**changes: int) -> ConversionCounts:
@@ -49,10 +51,36 @@ def test_all_reasons_are_reported() -> None:
         code: {"count": 0, "rows": []}
         for code in (
             "no_identifications", "bad_cell", "image_failed", "null_item", "unknown_type",
-            "no_label", "unknown_label", "not_finite", "too_few_points", "too_complex",
-            "empty_box", "outside_image", "duplicate_item", "merged_item", "outvoted_item",
+            "no_label", "label_not_text", "unknown_label", "wrong_form", "not_finite",
+            "too_few_points", "too_complex", "empty_box", "outside_image", "duplicate_item",
+            "merged_item", "outvoted_item",
         )
     }  # fmt: skip
+
+
+def test_examples_are_few_and_differ() -> None:
+    counts = ConversionCounts(("RBC",))
+    asked = []
+
+    def to_problem(sentence: str) -> Problem:
+        asked.append(sentence)
+        return Problem("[1, 2]", sentence)
+
+    for row in range(2, 1000):
+        counts.drop(Reason.EMPTY_BOX, row, partial(to_problem, "wide" if row < 50 else "high"))
+    assert counts_to_report(counts)["examples"] == {
+        "empty_box": [
+            {"row": 2, "value": "[1, 2]", "problem": "wide"},
+            {"row": 50, "value": "[1, 2]", "problem": "high"},
+        ]
+    }
+    assert len(asked) == 100
+    text = counts_to_markdown(counts)
+    assert "row 2: \\[1, 2\\]: wide" in text
+    assert list(counts.reason_lines((Reason.EMPTY_BOX,)))[1:] == [
+        "    row 2: [1, 2]: wide",
+        "    row 50: [1, 2]: high",
+    ]
 
 
 def test_long_lists_of_rows_are_cut_in_messages() -> None:

@@ -50,6 +50,7 @@ CORNERS = Dialect(
     item_type="corners",
     item_to_label=item_to_class,
     data_to_shape=corners_to_shape,
+    data_form="left, top, right, bottom",
     object_to_item=object_to_corners,
 )
 

@@ -28,9 +28,11 @@ def item_to_label(item: Item) -> str | None:
 
 
 def data_to_shape(data: object, width: int, height: int) -> Shape | Reason:
-    """Read [x, y, width, height]; without four entries there is no box."""
+    """Read [x, y, width, height]."""
     if not isinstance(data, list | tuple) or len(data) != 4:
-        return Reason.EMPTY_BOX
+        return Reason.WRONG_FORM
+    if any(isinstance(entry, list | tuple | Mapping) for entry in data):
+        return Reason.WRONG_FORM
     if not all(map(is_coordinate, data)):
         return Reason.NOT_FINITE
     x, y, box_width, box_height = map(float, data)
@@ -57,5 +59,6 @@ DIALECT = Dialect(
     item_type="boundingBox",
     item_to_label=item_to_label,
     data_to_shape=data_to_shape,
+    data_form="[x, y, width, height] in pixels",
     object_to_item=object_to_item,
 )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from rhymes.export import geometry
@@ -19,13 +19,17 @@ from rhymes.export.dialect import (
     value_to_label,
 )
 from rhymes.export.dialects import boxes
-from rhymes.export.geometry import Point, Shape
+from rhymes.export.geometry import Shape
 
 
 def item_to_label(item: Item) -> str | None:
     """Return `category`, unless it is the constant of items that have their label elsewhere."""
     category = value_to_label(item.get("category"))
     return None if category == NO_CATEGORY else category
+
+
+# Of which no part of an object may be: what is left of the object would be another one.
+_BROKEN = (Reason.WRONG_FORM, Reason.NOT_FINITE, Reason.TOO_COMPLEX)
 
 
 def data_to_shape(data: object, width: int, height: int) -> Shape | Reason:
@@ -38,7 +42,7 @@ def data_to_shape(data: object, width: int, height: int) -> Shape | Reason:
         return _ring_to_shape(data, width, height)
     parts = [_ring_to_shape(ring, width, height) for ring in data]
     shapes = [part for part in parts if isinstance(part, Shape)]
-    broken = [part for part in parts if part in (Reason.NOT_FINITE, Reason.TOO_COMPLEX)]
+    broken = [part for part in parts if part in _BROKEN]
     if broken or not shapes:
         return broken[0] if broken else next(part for part in parts if isinstance(part, Reason))
     try:
@@ -57,11 +61,13 @@ def _is_in_parts(data: object) -> TypeGuard[list[Any]]:
 
 
 def _ring_to_shape(data: object, width: int, height: int) -> Shape | Reason:
-    if not isinstance(data, list | tuple) or len(data) < 3:
+    if not isinstance(data, list | tuple) or not all(map(_is_pair, data)):
+        return Reason.WRONG_FORM
+    if len(data) < 3:
         return Reason.TOO_FEW_POINTS
-    points = _data_to_points(data)
-    if points is None:
+    if not all(is_coordinate(x) and is_coordinate(y) for x, y in data):
         return Reason.NOT_FINITE
+    points = [(float(x), float(y)) for x, y in data]
     ring = geometry.points_to_ring(points)
     if len(set(ring)) < 3:
         return Reason.TOO_FEW_POINTS
@@ -74,17 +80,13 @@ def _ring_to_shape(data: object, width: int, height: int) -> Shape | Reason:
         return Reason.TOO_COMPLEX
 
 
-def _data_to_points(data: Sequence[Any]) -> list[Point] | None:
-    """Return the points of an outline; None where an entry is no pair of coordinates."""
-    points: list[Point] = []
-    for entry in data:
-        if not isinstance(entry, list | tuple) or len(entry) != 2:
-            return None
-        x, y = entry
-        if not (is_coordinate(x) and is_coordinate(y)):
-            return None
-        points.append((float(x), float(y)))
-    return points
+def _is_pair(entry: object) -> bool:
+    """Whether an entry of an outline has the form of a point."""
+    return (
+        isinstance(entry, list | tuple)
+        and len(entry) == 2
+        and not any(isinstance(value, list | tuple | Mapping) for value in entry)
+    )
 
 
 def object_to_item(written: ExportObject) -> dict[str, Any]:
@@ -109,5 +111,6 @@ DIALECT = Dialect(
     item_type="polygon",
     item_to_label=item_to_label,
     data_to_shape=data_to_shape,
+    data_form="[[x, y], [x, y], ...] in pixels",
     object_to_item=object_to_item,
 )

@@ -79,7 +79,7 @@ def test_outline_of_an_object(
         pytest.param(BOX.replace('"40"', '"x"'), Reason.NOT_FINITE, id="text"),
         pytest.param(BOX.replace('"40"', '"10"'), Reason.EMPTY_BOX, id="no width"),
         pytest.param(BOX.replace("<box", '<box rotation="x"'), Reason.NOT_FINITE, id="rotation"),
-        pytest.param('<polygon label="CAT" points=""/>', Reason.TOO_FEW_POINTS, id="no points"),
+        pytest.param('<polygon label="CAT" points=""/>', Reason.WRONG_FORM, id="no points"),
     ],
 )
 def test_object_that_is_dropped(tmp_path: Path, shape: str, reason: Reason) -> None:

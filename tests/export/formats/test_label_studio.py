@@ -117,7 +117,7 @@ def test_size_of_the_image_where_regions_do_not_tell(tmp_path: Path) -> None:
         pytest.param(region(VALUE | {"width": 0}), Reason.EMPTY_BOX, id="empty"),
         pytest.param(region(VALUE | {"rotation": "x"}), Reason.NOT_FINITE, id="rotation"),
         pytest.param(region({"points": [[1, 1], 5, [3, 3]], "polygonlabels": ["CAT"]},
-                            "polygonlabels"), Reason.NOT_FINITE, id="no point"),
+                            "polygonlabels"), Reason.WRONG_FORM, id="no point"),
         pytest.param(region({"points": None, "polygonlabels": ["CAT"]}, "polygonlabels"),
                      Reason.TOO_FEW_POINTS, id="no points"),
     ],

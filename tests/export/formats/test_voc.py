@@ -74,7 +74,7 @@ def test_corners(
         pytest.param(thing(corners(9, 9, "nan", 20)), Reason.NOT_FINITE, id="not finite"),
         pytest.param(thing(corners(19, 19, 12, 30)), Reason.EMPTY_BOX, id="corners reversed"),
         pytest.param(thing("<robndbox><cx>1</cx></robndbox>"), Reason.UNKNOWN_TYPE, id="rotated"),
-        pytest.param(thing("<polygon><x1>1</x1></polygon>"), Reason.TOO_FEW_POINTS, id="a point"),
+        pytest.param(thing("<polygon><x1>1</x1></polygon>"), Reason.WRONG_FORM, id="a point"),
     ],
 )
 def test_object_that_is_dropped(tmp_path: Path, made: str, reason: Reason) -> None:
