@@ -9,10 +9,7 @@ Coordinates are continuous pixels: pixel (column x, row y) covers [x, x+1] x [y,
 is (x + 0.5, y + 0.5). So a box is as wide as xmax - xmin.
 
 COCO's compressed RLE is checked before it is given to pycocotools or hotcoco. Their C code trusts
-it: counts that run past the image write past their memory. The format is that of cocoapi's
-`rleFrString` (common/maskApi.c): a count is one or more characters from '0' on, of each five bits,
-the lowest first, 0x20 saying that more follow, 0x10 of the last one the sign; from the fourth count
-on what is written is the difference to the count before the last.
+it: counts that run past the image write past their memory.
 """
 
 from __future__ import annotations
@@ -27,8 +24,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_masks
 
 from rhymes.common.errors import InputError
-
-_LOWEST, _MORE, _SIGN, _BITS = 48, 0x20, 0x10, 5
+from rhymes.common.run_lengths import text_to_counts
 
 
 def check_rle(counts: str, width: int, height: int) -> None:
@@ -37,22 +33,10 @@ def check_rle(counts: str, width: int, height: int) -> None:
     Raises:
         ValueError: saying what is wrong.
     """
-    runs: list[int] = []
-    value = shift = 0
-    for character in counts:
-        bits = ord(character) - _LOWEST
-        if not 0 <= bits < 2 * _MORE:
-            raise ValueError(f"mask: {character!r} is no character of a compressed RLE")
-        value |= (bits & (_MORE - 1)) << shift
-        shift += _BITS
-        if bits & _MORE:
-            continue
-        if bits & _SIGN:
-            value -= 1 << shift
-        runs.append(value + runs[-2] if len(runs) > 2 else value)
-        value = shift = 0
-    if shift:
-        raise ValueError("mask: the compressed RLE breaks off")
+    try:
+        runs = text_to_counts(counts)
+    except ValueError as error:
+        raise ValueError(f"mask: {error}") from None
     if min(runs, default=-1) < 0 or sum(runs) != width * height:
         raise ValueError(f"mask: its runs are not those of {width} x {height} pixels")
 

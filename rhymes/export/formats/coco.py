@@ -22,7 +22,7 @@ from rhymes.export.format import (
     other_item,
     polygon_item,
 )
-from rhymes.export.run_lengths import coco_to_rings
+from rhymes.export.mask_outlines import coco_to_rings
 
 _INSTANCES = "instances_"
 # Files of other tasks about the same images, as COCO itself and Datumaro name them.

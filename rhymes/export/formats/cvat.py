@@ -25,7 +25,7 @@ from rhymes.export.format import (
     rotated_box_item,
     text_to_number,
 )
-from rhymes.export.run_lengths import counts_to_rings
+from rhymes.export.mask_outlines import counts_to_rings
 
 _SHAPES = ("box", "polygon", "mask", "polyline", "points", "ellipse", "cuboid", "skeleton")
 

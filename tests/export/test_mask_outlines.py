@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools import mask as mask_api
 
-from rhymes.export.run_lengths import coco_to_rings, counts_to_rings
+from rhymes.export.mask_outlines import coco_to_rings, counts_to_rings
 
 
 @given(arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12))))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rhymes.common.run_lengths import text_to_counts
 from rhymes.export.geometry import Point, pixels_to_rings
 from rhymes.images.images import PIXEL_LIMIT
 
@@ -24,7 +25,10 @@ def coco_to_rings(segmentation: Mapping[str, Any]) -> Rings | None:
     """
     size, counts = segmentation.get("size"), segmentation.get("counts")
     if isinstance(counts, str):
-        counts = _text_to_counts(counts)
+        try:
+            counts = text_to_counts(counts)
+        except ValueError:
+            return None
     if not isinstance(size, list) or not isinstance(counts, list) or len(size) != 2:
         return None
     height, width = size
@@ -48,27 +52,3 @@ def counts_to_rings(
 
 def _is_count(value: object) -> bool:
     return type(value) is int and 0 <= value <= PIXEL_LIMIT
-
-
-def _text_to_counts(text: str) -> list[int]:
-    """Read pycocotools' text (maskApi.c, `rleFrString`).
-
-    A number is digits of five bits, the lowest first, each a character from '0' on; the sixth bit
-    says that more follow, and the fifth of the last one is the sign. From the fourth number on it
-    is the difference to the last but one. Empty for a text that is none.
-    """
-    counts: list[int] = []
-    number = shift = 0
-    for character in text:
-        digit = ord(character) - 48
-        if not 0 <= digit < 64 or shift > 60:
-            return []
-        number |= (digit & 0x1F) << shift
-        shift += 5
-        if digit & 0x20:
-            continue
-        if digit & 0x10:
-            number -= 1 << shift
-        counts.append(number + counts[-2] if len(counts) > 2 else number)
-        number = shift = 0
-    return counts
