@@ -30,6 +30,7 @@ from rhymes.export.fetched import (
 from rhymes.export.fetching import FetchOptions, fetch_images
 from rhymes.export.foreign_export import ANNOTATIONS, CATEGORIES, SPLITS, convert_foreign_export
 from rhymes.export.formats import AUTO, RHYMES, FoundFormat, find_format, list_names
+from rhymes.images.access import DownloadAccess, HostHeaders, text_to_proxy
 from rhymes.images.download import DownloadLimits
 from rhymes.images.images import PIXEL_LIMIT
 from rhymes.versions.scratch import scratch_folder
@@ -64,6 +65,8 @@ class FetchParams:
     jpeg_quality: Annotated[int, Field(ge=1, le=100)]
     max_failed_fraction: Annotated[float, Field(ge=0, le=1)]
     allowed_hosts: list[_Host]
+    proxy: str | None
+    headers: dict[_Host, dict[str, str]]
 
 
 def main() -> None:
@@ -155,6 +158,7 @@ def params_to_options(params: FetchParams, export: Path) -> FetchOptions:
         export=export,
         downloads=scratch_folder("downloads"),
         limits=limits,
+        access=DownloadAccess(text_to_proxy(params.proxy), HostHeaders(params.headers)),
         max_pixels=params.max_pixels,
         jpeg_quality=params.jpeg_quality,
         workers=params.workers,

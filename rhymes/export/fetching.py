@@ -17,6 +17,7 @@ from tqdm import tqdm
 from rhymes.common.errors import InputError
 from rhymes.common.files import save_bytes
 from rhymes.export.fetched import Fetched, IndexedImage, Source
+from rhymes.images.access import DownloadAccess
 from rhymes.images.download import Downloader, DownloadLimits
 from rhymes.images.images import decode_image, pixels_to_sha256
 
@@ -92,6 +93,7 @@ class FetchOptions:
         downloads: where downloads are kept between runs, under the SHA-256 of their URL. One that
             is there is used without asking the server again, for ever; delete the folder to ask.
         limits: of one download; `max_bytes` counts for files as well.
+        access: how servers are reached.
         max_pixels: of an image, see `check_image`.
         jpeg_quality: see `check_image`.
         workers: threads.
@@ -101,6 +103,7 @@ class FetchOptions:
     export: Path
     downloads: Path
     limits: DownloadLimits
+    access: DownloadAccess
     max_pixels: int
     jpeg_quality: int
     workers: int
@@ -189,7 +192,7 @@ class _Fetcher:
     def _downloader(self) -> Downloader:
         """Give this thread's downloader."""
         if not hasattr(self._own, "downloader"):
-            self._own.downloader = Downloader(self._options.limits)
+            self._own.downloader = Downloader(self._options.limits, self._options.access)
             with self._lock:
                 self._downloaders.append(self._own.downloader)
         downloader: Downloader = self._own.downloader

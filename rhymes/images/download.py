@@ -11,13 +11,21 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import httpcore
 import httpx
 import tenacity
 
 from rhymes.common.errors import InputError
-from rhymes.images.network import GuardedBackend, TooSlowError
+from rhymes.images.access import (
+    DEFAULT_PORTS,
+    PROXY_PASSWORD,
+    PROXY_USER,
+    DownloadAccess,
+    Proxy,
+)
+from rhymes.images.network import AddressGuard, GuardedBackend, TooSlowError
 
 MAX_REDIRECTS = 5
 
@@ -26,6 +34,8 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _MAX_PAUSE = 60.0
 _WHOLE_TIME = 10
+_PROXY_CREDENTIALS = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+_POOL_SIZE: dict[str, Any] = {"max_connections": 4, "keepalive_expiry": 10.0}
 _HEADERS: list[tuple[bytes | str, bytes | str]] = [
     ("User-Agent", "rhymes-detector"),
     ("Accept", "*/*"),
@@ -59,17 +69,20 @@ class Downloader:
     Connections are kept open between downloads. Certificates are checked against certifi's list,
     or what `SSL_CERT_FILE` or `SSL_CERT_DIR` names; the environment's proxies are ignored
     (`rhymes.images.network` says why).
+
+    Args:
+        limits: of each download.
+        access: how servers are reached; directly, and with nothing but a URL, where it is left out.
     """
 
-    def __init__(self, limits: DownloadLimits) -> None:
+    def __init__(self, limits: DownloadLimits, access: DownloadAccess | None = None) -> None:
         self._limits = limits
-        self._backend = GuardedBackend(limits.allowed_hosts)
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=_trusted(),
-            max_connections=4,
-            keepalive_expiry=10.0,
-            network_backend=self._backend,
-        )
+        self._access = access or DownloadAccess()
+        self._guard = AddressGuard(limits.allowed_hosts)
+        proxy = self._access.proxy
+        # The proxy itself may have an address of any kind: it is the user's own choice.
+        self._backend = GuardedBackend(AddressGuard([proxy.host]) if proxy else self._guard)
+        self._pool = _make_pool(self._backend, proxy)
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(limits.attempts),
             retry=tenacity.retry_if_exception_type(_TransientError),
@@ -109,11 +122,14 @@ class Downloader:
             raise
         except httpcore.TimeoutException:
             raise _TransientError(f"no answer within {self._limits.timeout:g} s") from None
+        except httpcore.ProxyError as error:
+            raise _proxy_failure(str(error)) from None
         except httpcore.NetworkError as error:
             cause = error.args[0] if error.args else error
             if isinstance(cause, ssl.SSLCertVerificationError):
                 raise InputError(f"not trusted: {cause.verify_message}") from None
-            raise _TransientError(f"no connection: {_reason(cause)}") from None
+            to = " to the proxy" if self._access.proxy else ""
+            raise _TransientError(f"no connection{to}: {_reason(cause)}") from None
         except httpcore.RemoteProtocolError as error:
             raise _TransientError(f"broken answer: {error}") from None
         except (httpcore.LocalProtocolError, ValueError, OverflowError) as error:
@@ -121,18 +137,65 @@ class Downloader:
 
     def _follow(self, url: httpx.URL) -> bytes:
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._limits.timeout)
-        for _ in range(MAX_REDIRECTS + 1):
-            target = httpcore.URL(
-                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-            )
-            headers = [*_HEADERS, ("Host", url.netloc)]
+        for hop in range(MAX_REDIRECTS + 1):
+            target = self._url_to_target(url)
+            secrets = self._access.headers.url_to_headers(url, self._guard, is_redirected=hop > 0)
+            headers = [*_without(_HEADERS, secrets), ("Host", url.netloc), *secrets]
             extensions = {"timeout": timeouts}
             with self._pool.stream("GET", target, headers=headers, extensions=extensions) as answer:
                 if answer.status not in _REDIRECTS:
+                    if self._access.proxy and answer.status == _PROXY_CREDENTIALS:
+                        raise _proxy_failure(str(answer.status))
                     _check_status(answer)
                     return _read_body(answer, self._limits.max_bytes)
                 url = _redirected(url, answer)
         raise InputError(f"more than {MAX_REDIRECTS} redirects")
+
+    def _url_to_target(self, url: httpx.URL) -> httpcore.URL:
+        """Give what is asked for, once a proxy may be asked for it."""
+        host = url.raw_host
+        if self._access.proxy:
+            port = url.port or DEFAULT_PORTS[url.scheme]
+            self._guard.check_behind_proxy(host.decode("ascii"), port)
+            if b":" in host:  # httpcore writes the host into the request as it is
+                host = b"[" + host + b"]"
+        return httpcore.URL(scheme=url.raw_scheme, host=host, port=url.port, target=url.raw_path)
+
+
+def _make_pool(backend: GuardedBackend, proxy: Proxy | None) -> httpcore.ConnectionPool:
+    if proxy is None:
+        return httpcore.ConnectionPool(
+            ssl_context=_trusted(), network_backend=backend, **_POOL_SIZE
+        )
+    return httpcore.HTTPProxy(
+        proxy_url=str(proxy.url),
+        proxy_auth=proxy.credentials,
+        ssl_context=_trusted(),
+        proxy_ssl_context=_trusted() if proxy.url.scheme == "https" else None,
+        network_backend=backend,
+        **_POOL_SIZE,
+    )
+
+
+def _without(
+    headers: list[tuple[bytes | str, bytes | str]], others: list[tuple[str, str]]
+) -> list[tuple[bytes | str, bytes | str]]:
+    """Leave out the headers that others replace."""
+    replaced = {name.lower() for name, _ in others}
+    return [header for header in headers if str(header[0]).lower() not in replaced]
+
+
+def _proxy_failure(said: str) -> Exception:
+    """Say what a proxy's own answer means, such as "502 Bad Gateway"."""
+    status = int(said[:3]) if said[:3].isdecimal() else 0
+    if status == _PROXY_CREDENTIALS:
+        return InputError(
+            f"the proxy wants other credentials (status {status}); set {PROXY_USER} and "
+            f"{PROXY_PASSWORD}"
+        )
+    if status in _TRANSIENT:
+        return _TransientError(f"the proxy found no way: {said.strip()}")
+    return InputError(f"the proxy refuses: {said.strip()}")
 
 
 class _TransientError(Exception):

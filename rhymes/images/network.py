@@ -3,8 +3,9 @@
 A URL in an export comes from outside. It must not make this machine ask its own network, a cloud's
 metadata service, say. So a name is looked up once, here, and the connection goes to the addresses
 that were checked: a name server that answers differently the second time (DNS rebinding) gains
-nothing. Nothing is read from the environment: a proxy would do the connecting itself, past all
-checks.
+nothing. Nothing is read from the environment: a proxy does the connecting itself, past these
+checks, so there is one only where `fetch.proxy` names it. Then a name that leads into the own
+network here is refused before the proxy is asked; what the name is to the proxy, nobody checks.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import math
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -90,10 +91,8 @@ class Deadline:
         return left
 
 
-class GuardedBackend(httpcore.NetworkBackend):
-    """httpcore's way to the network: connects to public addresses and to allowed hosts.
-
-    Not for several threads at once, because of its `deadline`.
+class AddressGuard:
+    """Says which addresses of a host may be connected to.
 
     Args:
         allowed_hosts: `host` or `host:port` (an IPv6 address in brackets), that may have an
@@ -101,8 +100,63 @@ class GuardedBackend(httpcore.NetworkBackend):
     """
 
     def __init__(self, allowed_hosts: Iterable[str]) -> None:
+        self._allowed = {entry_to_host(entry, "fetch.allowed_hosts") for entry in allowed_hosts}
+        self._let_through: set[tuple[str, int]] = set()
+
+    def is_allowed(self, host: str, port: int) -> bool:
+        """Say whether a host is one of the allowed ones."""
+        return bool({(host.lower(), None), (host.lower(), port)} & self._allowed)
+
+    def host_to_addresses(self, host: str, port: int) -> list[str]:
+        """Look a name up and return those of its addresses that may be connected to.
+
+        Raises:
+            AddressError: it has addresses, but none of them may.
+            httpcore.ConnectError: it cannot be looked up.
+        """
+        addresses = _resolve(host, port)
+        if self.is_allowed(host, port):
+            return addresses
+        public = [each for each in addresses if is_public(ip_address(each))]
+        if addresses and not public:
+            raise _address_error(host, addresses[0])
+        return public
+
+    def check_behind_proxy(self, host: str, port: int) -> None:
+        """Refuse a host that a proxy must not be asked for: one with a private address here.
+
+        A name that is unknown here passes, because only the proxy may know it. A host is looked up
+        once: the proxy does so by itself in any case, and where there is no name server each
+        look-up takes long.
+
+        Raises:
+            AddressError: one of its addresses is not public.
+        """
+        if self.is_allowed(host, port) or (host, port) in self._let_through:
+            return
+        with suppress(httpcore.ConnectError):
+            for address in _resolve(host, port):
+                if not is_public(ip_address(address)):
+                    raise _address_error(host, address)
+        self._let_through.add((host, port))
+
+
+def _address_error(host: str, address: str) -> AddressError:
+    named = host if host == address else f"{host} ({address})"
+    return AddressError(
+        f"{named} is not a public address; if you trust it, add the host to fetch.allowed_hosts"
+    )
+
+
+class GuardedBackend(httpcore.NetworkBackend):
+    """httpcore's way to the network: connects where a guard allows it.
+
+    Not for several threads at once, because of its `deadline`.
+    """
+
+    def __init__(self, guard: AddressGuard) -> None:
         self.deadline = Deadline()
-        self._allowed = {_entry_to_host(entry) for entry in allowed_hosts}
+        self._guard = guard
         self._tcp = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -120,7 +174,7 @@ class GuardedBackend(httpcore.NetworkBackend):
             httpcore.ConnectError, httpcore.ConnectTimeout: none of them answers.
         """
         failure: Exception | None = None
-        for address in self._allowed_addresses(host, port):
+        for address in self._guard.host_to_addresses(host, port):
             try:
                 with self.deadline.clip(timeout) as seconds:
                     stream = self._tcp.connect_tcp(
@@ -130,19 +184,6 @@ class GuardedBackend(httpcore.NetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure or httpcore.ConnectError(f"{host} has no address")
-
-    def _allowed_addresses(self, host: str, port: int) -> list[str]:
-        addresses = _resolve(host, port)
-        if {(host.lower(), None), (host.lower(), port)} & self._allowed:
-            return addresses
-        public = [each for each in addresses if is_public(ip_address(each))]
-        if addresses and not public:
-            named = host if host == addresses[0] else f"{host} ({addresses[0]})"
-            raise AddressError(
-                f"{named} is not a public address; "
-                "if you trust it, add the host to fetch.allowed_hosts"
-            )
-        return public
 
 
 class _TimedStream(httpcore.NetworkStream):
@@ -184,15 +225,24 @@ def _resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-def _entry_to_host(entry: str) -> tuple[str, int | None]:
+def entry_to_host(entry: str, key: str) -> tuple[str, int | None]:
+    """Read `host` or `host:port` of params.yaml: the host as it is in a request, and the port.
+
+    Args:
+        entry: an IPv6 address is in brackets.
+        key: the parameter, for the error.
+
+    Raises:
+        InputError: it is neither.
+    """
     try:
         parts = urlsplit(f"//{entry}")
         # As httpx writes a host into a request: lower case, IDNA, no brackets.
         host = httpx.URL(scheme="http", host=parts.hostname or "").raw_host.decode("ascii")
         if not host or parts.netloc != entry or parts.username is not None:
-            raise InputError(f"fetch.allowed_hosts: {entry!r}: expected a host or host:port")
+            raise InputError(f"{key}: {entry!r}: expected a host or host:port")
         return host, parts.port
     except (ValueError, httpx.InvalidURL) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"fetch.allowed_hosts: {entry!r}: {error}") from None
+        raise InputError(f"{key}: {entry!r}: {error}") from None

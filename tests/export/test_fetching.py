@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rhymes.common.errors import InputError
 from rhymes.export.fetched import Fetched, Source
 from rhymes.export.fetching import FetchOptions, fetch_images, load_export_file
+from rhymes.images.access import DownloadAccess
 from rhymes.images.download import DownloadLimits
 from tests.support.file_contents import bytes_to_sha256
 from tests.support.hostile_server import HostileServer, encode_random_image
@@ -36,7 +37,9 @@ class Place:
         limits = DownloadLimits(
             timeout=0.5, attempts=2, max_bytes=100_000, allowed_hosts=(host,), pause=0.01
         )
-        self.options = FetchOptions(self.export, self.downloads, limits, 10_000, 95, 4, 0.5)
+        self.options = FetchOptions(
+            self.export, self.downloads, limits, DownloadAccess(), 10_000, 95, 4, 0.5
+        )
 
     def fetch(self, *images: str, **options: Any) -> list[Fetched]:
         sources = [Source(image, (number,)) for number, image in enumerate(images, 2)]

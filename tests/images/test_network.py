@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from rhymes.common.errors import InputError
-from rhymes.images.network import GuardedBackend, is_public
+from rhymes.images.network import AddressGuard, is_public
 
 PUBLIC = "93.184.215.14"
 
@@ -63,4 +63,4 @@ def test_address_is_public(address: str) -> None:
 @pytest.mark.parametrize("entry", ["http://cdn.local", "a/b", "a:port", "", "user@host", "a:99999"])
 def test_broken_entry_of_allowed_hosts_is_an_error(entry: str) -> None:
     with pytest.raises(InputError, match=r"fetch\.allowed_hosts"):
-        GuardedBackend([entry])
+        AddressGuard([entry])

@@ -19,8 +19,9 @@ from rhymes.images.images import UprightImage
 from stages.fetch import FetchParams, RawParams, main
 from tests.support.file_contents import bytes_to_sha256
 from tests.support.foreign_folder import write_files
-from tests.support.hostile_server import HostileServer, encode_random_image
+from tests.support.hostile_server import TOKEN, HostileServer, encode_random_image
 from tests.support.orientations import upright_to_stored
+from tests.support.proxy_server import ProxyServer
 from tests.support.quadrants import (
     IMAGE,
     QUADRANTS,
@@ -182,6 +183,41 @@ def test_too_many_failures_fail_the_stage_with_a_list(project: Project) -> None:
     assert not list((project.root / "data").iterdir())
 
 
+def test_header_of_the_environment_is_sent_and_written_nowhere(
+    project: Project,
+    cdn: HostileServer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    urls = [cdn.url(f"/{path}") for path in ("guarded/1.jpg", "missing", "hang/1", "page/1")]
+    settings = {
+        "allowed_hosts": [cdn.host],
+        "headers": {cdn.host: {"Authorization": "RHYMES_FETCH_TOKEN"}},
+        "timeout": 0.2,
+        "attempts": 1,
+        "max_failed_fraction": 1.0,
+    }
+    project.write(*urls, **settings)
+    with pytest.raises(InputError, match="environment variable RHYMES_FETCH_TOKEN is not set"):
+        main()
+    assert not cdn.asked
+    monkeypatch.setenv("RHYMES_FETCH_TOKEN", TOKEN)
+    main()
+    assert project.index()[urls[0]]["sha256"]
+    assert TOKEN not in "".join(capsys.readouterr())
+    secret = TOKEN.split()[1].encode()
+    for path in project.root.rglob("*"):
+        assert not path.is_file() or secret not in path.read_bytes(), path
+
+
+def test_proxy_of_the_params_is_asked(project: Project, cdn: HostileServer) -> None:
+    with ProxyServer({"cdn.invalid": ("127.0.0.1", cdn.port)}) as proxy:
+        project.write("http://cdn.invalid/good/1.jpg", proxy=proxy.url())
+        main()
+    assert proxy.asked == ["GET http://cdn.invalid/good/1.jpg"]
+    assert project.images() == [f"{bytes_to_sha256(encode_random_image(1))}.jpg"]
+
+
 @pytest.mark.parametrize("encoding", ["HEIF", "AVIF", "TIFF"])
 def test_formats_of_phones_and_scanners(project: Project, encoding: str) -> None:
     exif = {"tiffinfo": {274: 6}} if encoding == "TIFF" else {"exif": with_orientation(6)}
@@ -271,7 +307,9 @@ def test_missing_export_is_an_error(project: Project, raw: dict[str, str], reaso
         ("attempts", 0), ("max_bytes", 0), ("max_pixels", 10**9), ("jpeg_quality", 101),
         ("max_failed_fraction", 1.5), ("max_failed_fraction", -0.1), ("allowed_hosts", "cdn"),
         ("allowed_hosts", ["http://cdn"]), ("allowed_hosts", ["cdn/a"]), ("allowed_hosts", [1]),
-        ("allowed_hosts", [""]), ("wrokers", 8),
+        ("allowed_hosts", [""]), ("wrokers", 8), ("proxy", 3128), ("headers", []),
+        ("headers", {"https://a": {"X": "TOKEN"}}), ("headers", {"a": "TOKEN"}),
+        ("headers", {"a": {"X": 1}}),
     ],
 )  # fmt: skip
 def test_parameter_out_of_range_is_an_error(project: Project, key: str, value: Any) -> None:

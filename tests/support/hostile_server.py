@@ -20,6 +20,9 @@ from PIL import Image
 
 _GZIP_BOMB = gzip.compress(bytes(1 << 26))
 
+TOKEN = "Bearer 9d1e-open-sesame"  # noqa: S105
+"""Opens /guarded/."""
+
 HTML = b"<!DOCTYPE html><html><body>Not found, but politely</body></html>"
 
 
@@ -192,6 +195,15 @@ def _vanishing(handler: _Handler) -> None:
     handler.close_connection = True
     if handler.count > 1:
         handler.answer(200, encode_random_image(1))
+
+
+@_route("guarded")
+def _guarded(handler: _Handler) -> None:
+    """An image for those who bear the token."""
+    if handler.headers.get("Authorization") == TOKEN:
+        handler.answer(200, encode_random_image(handler.number))
+    else:
+        handler.answer(401)
 
 
 @_route("hang")
