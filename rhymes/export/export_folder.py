@@ -16,13 +16,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException, ElementTree
 
 from rhymes.common.errors import InputError
-from rhymes.images.images import bytes_to_upright_size
-
-IMAGE_SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp",
-    ".tif", ".tiff", ".heic", ".heif", ".avif",
-)  # fmt: skip
-"""Of files that formats name without their suffix, or not at all."""
+from rhymes.images.images import IMAGE_SUFFIXES, bytes_to_upright_size
 
 _SPLITS = {
     "train": "train", "training": "train",

@@ -42,11 +42,12 @@ from rhymes.images.image_headers import (
 IMAGE_FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
 """What is read, in words."""
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
-    | {".heic", ".heif", ".hif", ".avif"}
-)
-"""By which files of these formats are known among others; never what decides."""
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp",
+    ".tif", ".tiff", ".heic", ".heif", ".hif", ".avif",
+)  # fmt: skip
+"""By which files of these formats are known among others; never what decides. The likeliest first,
+for formats that name their images without a suffix."""
 
 MAX_IMAGE_BYTES = 50_000_000
 """Of an encoded image."""

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rhymes.common.errors import InputError
-from rhymes.export.export_folder import IMAGE_SUFFIXES, ExportFolder, served_path
+from rhymes.export.export_folder import ExportFolder, served_path
 from rhymes.export.format import (
     AnnotatedImage,
     Collected,
@@ -25,6 +25,7 @@ from rhymes.export.format import (
     polygon_item,
     rotated_box_item,
 )
+from rhymes.images.images import IMAGE_SUFFIXES
 
 _RECTANGLES = ("rectanglelabels", "rectangle")
 _POLYGONS = ("polygonlabels", "polygon")

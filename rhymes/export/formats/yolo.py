@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from rhymes.common.errors import InputError
-from rhymes.export.export_folder import IMAGE_SUFFIXES, ExportFolder
+from rhymes.export.export_folder import ExportFolder
 from rhymes.export.format import (
     AnnotatedImage,
     Collected,
@@ -27,6 +27,7 @@ from rhymes.export.format import (
     polygon_item,
     text_to_number,
 )
+from rhymes.images.images import IMAGE_SUFFIXES
 
 _NAME_FILES = ("classes.txt", "obj.names")
 _SPLITS = ("train", "val", "test")
