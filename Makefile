@@ -88,8 +88,10 @@ keep-splits:  ## Pin today's split of the images, so that a growing export keeps
 	@cp data/coco/splits.csv data/splits.csv
 	@echo "data/splits.csv now pins $$(($$(wc -l < data/splits.csv) - 1)) image groups; commit it."
 
-clear-downloads:  ## Forget downloaded images, so that the next fetch asks their URLs again
+clear-downloads:  ## Forget downloaded images, so that `dvc repro --single-item --force fetch` asks all URLs again
 	@rm -rf .dvc/tmp/rhymes/downloads
+	@echo "Forgotten. DVC does not see what changed behind a URL, so ask for it:"
+	@echo "  dvc repro --single-item --force fetch"
 
 deps: .venv/runtime  ## Write into dvc.yaml which modules each stage imports, after a change of imports
 	@python -m tools.deps

@@ -3,7 +3,7 @@
 Later stages read these alone, so a data version is whole even where the export lies outside the
 repository or its URLs are gone. Downloads are kept in the main repository's
 `.dvc/tmp/rhymes/downloads/`: an interrupted run goes on where it was. An image that changed behind
-its URL is asked for again once that folder is deleted.
+its URL is asked for again once that folder is deleted and DVC is told to run the stage again.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rhymes.common.params import load_section, one_of, section
 from rhymes.export.export_folder import ExportFolder
 from rhymes.export.fetched import (
     Fetched,
+    Tolerance,
     check_failures,
     load_sources,
     pages_to_report,
@@ -38,6 +39,9 @@ from stages.command import run_stage
 
 IMAGES = Path("data/images")
 EXPORT = Path("data/export")
+
+# DVC does not run a stage again that ended well with the same export and parameters.
+_ASK_AGAIN = "`dvc repro --single-item --force fetch` asks for them again, and for nothing else."
 
 _FileName = Annotated[str, Field(pattern=r"^[^/\\]*[^/\\.][^/\\]*$")]
 _Host = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\]]+)(:[0-9]{1,5})?$")]
@@ -64,6 +68,7 @@ class FetchParams:
     max_pixels: Annotated[int, Field(ge=1, le=PIXEL_LIMIT)]
     jpeg_quality: Annotated[int, Field(ge=1, le=100)]
     max_failed_fraction: Annotated[float, Field(ge=0, le=1)]
+    max_unavailable_fraction: Annotated[float, Field(ge=0, le=1)]
     allowed_hosts: list[_Host]
     proxy: str | None
     headers: dict[_Host, dict[str, str]]
@@ -78,8 +83,9 @@ def main() -> None:
     csvs = find_csvs(raw)
     sources = load_sources(csvs[ANNOTATIONS])
     with folder_written_aside(IMAGES) as images:
-        fetched = fetch_images(sources, params_to_options(params, Path(raw.export)), images)
-        report_failures(fetched, len(sources), params.max_failed_fraction)
+        options = params_to_options(params, Path(raw.export))
+        fetched = fetch_images(sources, options, images)
+        report_failures(fetched, len(sources), options.tolerance)
     if pages := pages_to_report(fetched):
         print(f"fetch: {pages}", file=sys.stderr)
     with folder_written_aside(EXPORT) as export:
@@ -162,25 +168,28 @@ def params_to_options(params: FetchParams, export: Path) -> FetchOptions:
         max_pixels=params.max_pixels,
         jpeg_quality=params.jpeg_quality,
         workers=params.workers,
-        max_failed_fraction=params.max_failed_fraction,
+        tolerance=Tolerance(params.max_failed_fraction, params.max_unavailable_fraction),
     )
 
 
-def report_failures(fetched: list[Fetched], total: int, max_failed_fraction: float) -> None:
+def report_failures(fetched: list[Fetched], total: int, tolerance: Tolerance) -> None:
     """Print what failed; the whole list goes to the scratch folder.
 
     Raises:
-        InputError: more than `max_failed_fraction` of `total` failed.
+        InputError: more of `total` failed than is tolerated.
     """
     path = scratch_folder("fetch") / "failed.csv"
     save_failures(path, fetched)
-    where = f"all failures: {path}; what arrived is kept, the next run asks only for the rest"
+    where = f"All failures: {path}."
     try:
-        report = check_failures(fetched, total, max_failed_fraction)
+        report = check_failures(fetched, total, tolerance)
     except InputError as error:
-        raise InputError(f"{error}\n{where}") from None
+        raise InputError(
+            f"{error}\n{where} What was downloaded is kept: run it again, and only the rest is "
+            "asked for."
+        ) from None
     if report:
-        print(f"fetch: {report}\n{where}", file=sys.stderr)
+        print(f"fetch: {report}\n{where} {_ASK_AGAIN}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -127,12 +127,32 @@ class Fetched:
         image: None where there is an error.
         error: why there is no image, "" where there is one.
         pages: how many images its file holds, of which the first one counts.
+        is_unavailable: whether it failed for a reason that may pass, see `UnavailableError`.
     """
 
     source: Source
     image: IndexedImage | None = None
     error: str = ""
     pages: int = 1
+    is_unavailable: bool = False
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Which fraction of an export's images may be missing from a data version.
+
+    Attributes:
+        failed: for good: status 404, a page instead of an image, no such file.
+        unavailable: for a reason that may pass. Once the stage has ended well DVC does not run it
+            again, so what is tolerated here is never asked for by itself.
+    """
+
+    failed: float
+    unavailable: float
+
+    def is_exceeded(self, failed: int, unavailable: int, total: int) -> bool:
+        """Whether more is missing of `total` images than may be."""
+        return failed > self.failed * total or unavailable > self.unavailable * total
 
 
 def load_sources(annotations: Path) -> list[Source]:
@@ -170,13 +190,13 @@ def save_failures(path: Path, fetched: Iterable[Fetched]) -> None:
     save_rows(path, ("rows", "image", "error"), lines)
 
 
-def check_failures(fetched: Sequence[Fetched], total: int, max_failed_fraction: float) -> str:
+def check_failures(fetched: Sequence[Fetched], total: int, tolerance: Tolerance) -> str:
     """Return a report of the failures, "" where there are none.
 
     Args:
         fetched: what became of the sources that were tried.
         total: how many sources there are.
-        max_failed_fraction: of `total`, that may fail.
+        tolerance: of them.
 
     Raises:
         InputError: more failed, with the report.
@@ -184,14 +204,23 @@ def check_failures(fetched: Sequence[Fetched], total: int, max_failed_fraction: 
     failures = [each for each in fetched if each.error]
     if not failures:
         return ""
+    unavailable = sum(each.is_unavailable for each in failures)
+    failed = len(failures) - unavailable
     head = f"{len(failures)} of {total} images failed"
     if len(fetched) < total:
         head += f" (too many in a row, so {total - len(fetched)} were not tried)"
-    listed = _failures_to_text(failures)
-    if len(failures) > max_failed_fraction * total:
-        allowed = f"more than fetch.max_failed_fraction = {max_failed_fraction:g} allows"
-        raise InputError(f"{head}, {allowed}:\n{listed}")
-    return f"{head}:\n{listed}"
+    if unavailable:
+        head += f", {unavailable} of them for a reason that may pass"
+    # What decides stands above.
+    listed = _failures_to_text(sorted(failures, key=lambda each: not each.is_unavailable))
+    if not tolerance.is_exceeded(failed, unavailable, total):
+        return f"{head}; they are left out of this data version:\n{listed}"
+    name, fraction = (
+        ("max_unavailable_fraction", tolerance.unavailable)
+        if tolerance.is_exceeded(0, unavailable, total)
+        else ("max_failed_fraction", tolerance.failed)
+    )
+    raise InputError(f"{head}, more than fetch.{name} = {fraction:g} allows:\n{listed}")
 
 
 def pages_to_report(fetched: Sequence[Fetched]) -> str:

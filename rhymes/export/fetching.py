@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from rhymes.common.errors import InputError
+from rhymes.common.errors import InputError, UnavailableError
 from rhymes.common.files import save_bytes
-from rhymes.export.fetched import Fetched, IndexedImage, Source
+from rhymes.export.fetched import Fetched, IndexedImage, Source, Tolerance
 from rhymes.images.access import DownloadAccess
 from rhymes.images.download import Downloader, DownloadLimits
 from rhymes.images.images import decode_image, pixels_to_sha256
@@ -34,7 +34,8 @@ def load_export_file(folder: Path, path: str, max_bytes: int) -> bytes:
         max_bytes: of the file; of a larger one only so much is read that a check finds it larger.
 
     Raises:
-        InputError: why the path is refused, or the file cannot be read.
+        UnavailableError: the file is there but cannot be read.
+        InputError: why the path is refused, or that there is no such file.
     """
     _check_path(path)
     root = folder.resolve()
@@ -49,7 +50,9 @@ def load_export_file(folder: Path, path: str, max_bytes: int) -> bytes:
         with file.open("rb") as opened:
             return opened.read(max_bytes + 1)
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}") from None
+        if error.errno == errno.ENAMETOOLONG:
+            raise InputError(f"no such file: {error.strerror}") from None
+        raise UnavailableError(f"cannot be read: {error.strerror}") from None
 
 
 def _check_path(path: str) -> None:
@@ -97,7 +100,7 @@ class FetchOptions:
         max_pixels: of an image, see `check_image`.
         jpeg_quality: see `check_image`.
         workers: threads.
-        max_failed_fraction: of the sources; from there on it may give up.
+        tolerance: with more failures than these it may give up.
     """
 
     export: Path
@@ -107,7 +110,7 @@ class FetchOptions:
     max_pixels: int
     jpeg_quality: int
     workers: int
-    max_failed_fraction: float
+    tolerance: Tolerance
 
 
 def fetch_images(sources: Sequence[Source], options: FetchOptions, folder: Path) -> list[Fetched]:
@@ -128,7 +131,7 @@ def fetch_images(sources: Sequence[Source], options: FetchOptions, folder: Path)
     """
     fetcher = _Fetcher(options, folder)
     results: dict[int, Fetched] = {}
-    failed = in_a_row = 0
+    failed = unavailable = in_a_row = 0
     with (
         ThreadPool(min(options.workers, len(sources))) as pool,
         tqdm(total=len(sources), desc="fetch", unit="image", disable=None) as bar,
@@ -136,9 +139,10 @@ def fetch_images(sources: Sequence[Source], options: FetchOptions, folder: Path)
         for number, result in pool.imap_unordered(fetcher.fetch_numbered, enumerate(sources)):
             results[number] = result
             bar.update()
-            failed += bool(result.error)
+            unavailable += result.is_unavailable
+            failed += bool(result.error) and not result.is_unavailable
             in_a_row = in_a_row + 1 if result.error else 0
-            hopeless = failed > options.max_failed_fraction * len(sources)
+            hopeless = options.tolerance.is_exceeded(failed, unavailable, len(sources))
             if hopeless and in_a_row >= _GIVE_UP_AFTER:
                 break
         else:
@@ -165,7 +169,8 @@ class _Fetcher:
             image, pages = self._fetch(source.image)
             return number, Fetched(source, image, pages=pages)
         except InputError as error:
-            return number, Fetched(source, error=" ".join(str(error).split()))
+            reason = " ".join(str(error).split())
+            return number, Fetched(source, None, reason, isinstance(error, UnavailableError))
 
     def close(self) -> None:
         for downloader in self._downloaders:
@@ -174,7 +179,7 @@ class _Fetcher:
     def _fetch(self, image: str) -> tuple[IndexedImage, int]:
         if not image.strip():
             raise InputError("the cell is empty")
-        if _SCHEME.match(image):
+        if _SCHEME.match(image.lstrip()):
             return self._fetch_url(image)
         max_bytes = self._options.limits.max_bytes
         return self._save(image, load_export_file(self._options.export, image, max_bytes))

@@ -7,17 +7,17 @@ import functools
 import re
 import ssl
 import time
-import zlib
-from collections.abc import Iterable
+import urllib.parse
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import ada_url
 import httpcore
 import httpx
 import tenacity
 
-from rhymes.common.errors import InputError
+from rhymes.common.errors import InputError, UnavailableError
 from rhymes.images.access import (
     DEFAULT_PORTS,
     PROXY_PASSWORD,
@@ -25,13 +25,19 @@ from rhymes.images.access import (
     DownloadAccess,
     Proxy,
 )
+from rhymes.images.content_coding import decode_body
 from rhymes.images.network import AddressGuard, GuardedBackend, TooSlowError
 
-MAX_REDIRECTS = 5
+MAX_REDIRECTS = 20
+"""As browsers follow."""
 
 _REDIRECTS = {301, 302, 303, 307, 308}
-# What a server says of its own state, not of the request: asking again may bring the image.
-_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+# What a server says of its own state, not of the request: asking again may bring the image. So does
+# every status from 500 (RFC 9110, 15.6), Cloudflare's 520 to 530 among them.
+_TRANSIENT = {408, 421, 423, 425, 429}
+_SERVER_ERRORS = range(500, 600)
+# The body of any other status of success is the image or is found to be none.
+_WITHOUT_BODY = {204, 205}
 _MAX_PAUSE = 60.0
 _WHOLE_TIME = 10
 _PROXY_CREDENTIALS = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
@@ -94,18 +100,22 @@ class Downloader:
         """Download what a URL names.
 
         Tried again, with growing pauses or after as long as the server asks for: no connection,
-        silence, a broken answer, status 408, 425, 429, 500, 502, 503, 504. Anything else is final.
+        silence, a broken answer, status 408, 421, 423, 425, 429 and 500 to 599. Cookies that a
+        redirect sets are sent back until the body is there, and forgotten with it.
 
         Raises:
-            InputError: why there is no body: the URL, its host's address, the server's answer, or
-                a limit.
+            UnavailableError: no try brought the body, for a reason that may pass. So may a
+                certificate that is not trusted and an answer that is too slow, of which one try is
+                made.
+            InputError: why there is none for good: the URL, its host's address, the server's
+                answer, or a limit.
         """
         url = _text_to_url(text)
         try:
             return self._retrying(self._try, url)
         except _TransientError as error:
             tries = f" ({self._limits.attempts} tries)" if self._limits.attempts > 1 else ""
-            raise InputError(f"{error}{tries}") from None
+            raise UnavailableError(f"{error}{tries}") from None
 
     def close(self) -> None:
         """Close the connections that are kept open."""
@@ -117,7 +127,8 @@ class Downloader:
         try:
             return self._follow(url)
         except TooSlowError:
-            raise InputError(f"not finished after {whole:g} s (10 x fetch.timeout)") from None
+            reason = f"not finished after {whole:g} s (10 x fetch.timeout)"
+            raise UnavailableError(reason) from None
         except InputError:
             raise
         except httpcore.TimeoutException:
@@ -127,7 +138,7 @@ class Downloader:
         except httpcore.NetworkError as error:
             cause = error.args[0] if error.args else error
             if isinstance(cause, ssl.SSLCertVerificationError):
-                raise InputError(f"not trusted: {cause.verify_message}") from None
+                raise UnavailableError(f"not trusted: {cause.verify_message}") from None
             to = " to the proxy" if self._access.proxy else ""
             raise _TransientError(f"no connection{to}: {_reason(cause)}") from None
         except httpcore.RemoteProtocolError as error:
@@ -137,10 +148,16 @@ class Downloader:
 
     def _follow(self, url: httpx.URL) -> bytes:
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._limits.timeout)
+        cookies = httpx.Cookies()
         for hop in range(MAX_REDIRECTS + 1):
             target = self._url_to_target(url)
             secrets = self._access.headers.url_to_headers(url, self._guard, is_redirected=hop > 0)
-            headers = [*_without(_HEADERS, secrets), ("Host", url.netloc), *secrets]
+            headers = [
+                *_without(_HEADERS, secrets),
+                ("Host", url.netloc),
+                *_url_to_cookies(cookies, url),
+                *secrets,
+            ]
             extensions = {"timeout": timeouts}
             with self._pool.stream("GET", target, headers=headers, extensions=extensions) as answer:
                 if answer.status not in _REDIRECTS:
@@ -148,6 +165,7 @@ class Downloader:
                         raise _proxy_failure(str(answer.status))
                     _check_status(answer)
                     return _read_body(answer, self._limits.max_bytes)
+                _keep_cookies(cookies, url, answer)
                 url = _redirected(url, answer)
         raise InputError(f"more than {MAX_REDIRECTS} redirects")
 
@@ -227,42 +245,70 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _text_to_url(text: str) -> httpx.URL:
+def _text_to_url(text: str, base: httpx.URL | None = None) -> httpx.URL:
+    """Read a URL, or a reference relative to `base`, as browsers do (WHATWG's URL standard).
+
+    Outer spaces go, a backslash is a slash, what may not stand in a request is escaped.
+    """
     try:
-        url = httpx.URL(text)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise InputError(f"not a valid URL: {error}") from None
+        url = httpx.URL(ada_url.URL(text, None if base is None else str(base)).href)
+    except (httpx.InvalidURL, ValueError):
+        raise InputError(
+            "not a valid URL: no host, or one that cannot be, or no such port"
+        ) from None
     if url.scheme not in ("http", "https"):
         raise InputError(f"scheme {url.scheme!r} is refused; only http and https are allowed")
-    if not url.host:
+    if not url.raw_host:
         raise InputError("not a valid URL: no host")
-    if url.port is not None and not 0 < url.port < 65_536:
-        raise InputError(f"not a valid URL: port {url.port}")
+    if url.port == 0:
+        raise InputError("not a valid URL: port 0")
     if url.userinfo:
         raise InputError("a user name or password in a URL is refused")
     return url
 
 
 def _redirected(url: httpx.URL, answer: httpcore.Response) -> httpx.URL:
-    location = _header(answer, b"location")
+    location = _location(answer)
     if not location:
         raise InputError(f"status {answer.status} without a Location")
     try:
-        return _text_to_url(str(url.join(location)))
-    except (httpx.InvalidURL, ValueError) as error:
+        return _text_to_url(location, url)
+    except InputError as error:
         raise InputError(f"redirected to {location[:100]!r}: {error}") from None
 
 
+def _location(answer: httpcore.Response) -> str:
+    """Read where a redirect leads; bytes that are no UTF-8 are escaped, as browsers do."""
+    value = next((v for key, v in answer.headers if key.lower() == b"location"), b"").strip()
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return urllib.parse.quote_from_bytes(value, safe=bytes(range(128)))
+
+
+def _keep_cookies(cookies: httpx.Cookies, url: httpx.URL, answer: httpcore.Response) -> None:
+    request = httpx.Request("GET", url)
+    cookies.extract_cookies(httpx.Response(answer.status, headers=answer.headers, request=request))
+
+
+def _url_to_cookies(
+    cookies: httpx.Cookies, url: httpx.URL
+) -> list[tuple[bytes | str, bytes | str]]:
+    request = httpx.Request("GET", url)
+    cookies.set_cookie_header(request)
+    return [("Cookie", value) for value in request.headers.get_list("cookie")]
+
+
 def _check_status(answer: httpcore.Response) -> None:
-    if answer.status == HTTPStatus.OK:
+    if answer.status in range(200, 300) and answer.status not in _WITHOUT_BODY:
         return
     known = answer.status in set(HTTPStatus)
     said = f"status {answer.status}" + (f" {HTTPStatus(answer.status).phrase}" if known else "")
-    if answer.status not in _TRANSIENT:
+    if answer.status not in _TRANSIENT and answer.status not in _SERVER_ERRORS:
         raise InputError(said)
     pause = _retry_after(_header(answer, b"retry-after"))
     if pause is not None and pause > _MAX_PAUSE:
-        raise InputError(f"{said}; the server asks to come back after {pause:.0f} s")
+        raise UnavailableError(f"{said}; the server asks to come back after {pause:.0f} s")
     raise _TransientError(said, pause)
 
 
@@ -281,40 +327,15 @@ def _read_body(answer: httpcore.Response, max_bytes: int) -> bytes:
     length = _header(answer, b"content-length")
     if length.isdecimal() and int(length) > max_bytes:
         raise InputError(too_large)
-    encoding = _header(answer, b"content-encoding").lower()
-    if encoding in ("", "identity"):
-        return _collect(answer.iter_stream(), max_bytes, too_large)
-    if encoding in ("gzip", "x-gzip", "deflate"):
-        return _inflate(answer.iter_stream(), max_bytes, too_large)
-    raise InputError(f"content encoding {encoding[:40]!r} was not asked for and is not read")
-
-
-def _collect(chunks: Iterable[bytes], max_bytes: int, too_large: str) -> bytes:
     body = bytearray()
-    for chunk in chunks:
+    for chunk in answer.iter_stream():
         body += chunk
         if len(body) > max_bytes:
             raise InputError(too_large)
-    return bytes(body)
-
-
-def _inflate(chunks: Iterable[bytes], max_bytes: int, too_large: str) -> bytes:
-    """Decode gzip or zlib, never beyond `max_bytes` + 1, of a body of at most `max_bytes`."""
-    stream = zlib.decompressobj(wbits=zlib.MAX_WBITS + 32)
-    body, received = bytearray(), 0
-    for chunk in chunks:
-        received += len(chunk)
-        try:
-            body += stream.decompress(chunk, max_bytes + 1 - len(body))
-        except zlib.error as error:
-            raise InputError(f"broken content encoding: {error}") from None
-        if max(received, len(body)) > max_bytes:
-            raise InputError(too_large)
-        if stream.eof:
-            break
-    else:
-        raise _TransientError("broken answer: its content encoding ends too early")
-    return bytes(body)
+    try:
+        return decode_body(bytes(body), _header(answer, b"content-encoding"), max_bytes)
+    except UnavailableError as error:
+        raise _TransientError(f"broken answer: {error}") from None
 
 
 def _reason(cause: object) -> str:

@@ -13,6 +13,7 @@ from rhymes.export.fetched import (
     Fetched,
     IndexedImage,
     Source,
+    Tolerance,
     check_failures,
     load_image_index,
     load_sources,
@@ -97,8 +98,8 @@ def test_index_gives_every_image_back_verbatim(
     [(98, 2, 0.02), (1, 1, 0.5), (0, 3, 1.0)],
 )
 def test_few_failures_are_reported(good: int, bad: int, fraction: float) -> None:
-    report = check_failures(make_fetched(good, bad), good + bad, fraction)
-    assert report.startswith(f"{bad} of {good + bad} images failed:\n")
+    report = check_failures(make_fetched(good, bad), good + bad, Tolerance(fraction, 0))
+    assert report.startswith(f"{bad} of {good + bad} images failed; they are left out of this")
     assert "  row 0, 9: 'bad0.jpg': no such file" in report
 
 
@@ -108,18 +109,40 @@ def test_few_failures_are_reported(good: int, bad: int, fraction: float) -> None
 )
 def test_many_failures_are_an_error(good: int, bad: int, fraction: float) -> None:
     with pytest.raises(InputError) as error:
-        check_failures(make_fetched(good, bad), good + bad, fraction)
+        check_failures(make_fetched(good, bad), good + bad, Tolerance(fraction, 0))
     assert f"{bad} of {good + bad} images failed" in str(error.value)
     assert f"fetch.max_failed_fraction = {fraction:g}" in str(error.value)
 
 
+BUSY = Fetched(Source("busy.jpg", (7,)), None, "status 503", is_unavailable=True)
+
+
+def test_what_may_pass_is_not_tolerated_as_failed() -> None:
+    with pytest.raises(InputError) as error:
+        check_failures([*make_fetched(98, 1), BUSY], 100, Tolerance(1.0, 0))
+    assert str(error.value).startswith(
+        "2 of 100 images failed, 1 of them for a reason that may pass, more than "
+        "fetch.max_unavailable_fraction = 0 allows:\n  row 7: 'busy.jpg': status 503\n"
+    )
+
+
+def test_what_may_pass_is_tolerated_where_it_is_asked_for() -> None:
+    fetched = [*make_fetched(98, 1), BUSY]
+    report = check_failures(fetched, 100, Tolerance(0.01, 0.01))
+    assert report.startswith(
+        "2 of 100 images failed, 1 of them for a reason that may pass; they are left out"
+    )
+    with pytest.raises(InputError, match=r"than fetch\.max_failed_fraction = 0\.001 allows"):
+        check_failures(fetched, 100, Tolerance(0.001, 0.01))
+
+
 def test_no_failures_are_no_report() -> None:
-    assert check_failures(make_fetched(3, 0), 3, 0.0) == ""
+    assert check_failures(make_fetched(3, 0), 3, Tolerance(0, 0)) == ""
 
 
 def test_long_lists_rows_and_names_are_cut() -> None:
     long = Fetched(Source("x" * 1000, tuple(range(50))), error="broken")
-    report = check_failures([long, *make_fetched(0, 30)], 31, 1.0)
+    report = check_failures([long, *make_fetched(0, 30)], 31, Tolerance(1, 0))
     lines = report.splitlines()
     assert len(lines) == 22
     assert "row 0, 1, 2, ... (50 rows): 'xxx" in lines[1]
@@ -129,7 +152,7 @@ def test_long_lists_rows_and_names_are_cut() -> None:
 
 def test_sources_that_were_not_tried_are_counted() -> None:
     with pytest.raises(InputError, match=r"60 of 900 images failed \(.*840 were not tried\)"):
-        check_failures(make_fetched(0, 60), 900, 0.02)
+        check_failures(make_fetched(0, 60), 900, Tolerance(0.02, 0))
 
 
 def test_index_of_fetch_is_read(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rhymes.common.errors import InputError
-from rhymes.export.fetched import Fetched, Source
+from rhymes.export.fetched import Fetched, Source, Tolerance
 from rhymes.export.fetching import FetchOptions, fetch_images, load_export_file
 from rhymes.images.access import DownloadAccess
 from rhymes.images.download import DownloadLimits
@@ -38,7 +39,8 @@ class Place:
             timeout=0.5, attempts=2, max_bytes=100_000, allowed_hosts=(host,), pause=0.01
         )
         self.options = FetchOptions(
-            self.export, self.downloads, limits, DownloadAccess(), 10_000, 95, 4, 0.5
+            self.export, self.downloads, limits, DownloadAccess(), 10_000, 95, 4,
+            Tolerance(0.5, 0.5),
         )
 
     def fetch(self, *images: str, **options: Any) -> list[Fetched]:
@@ -134,14 +136,57 @@ def test_failure_is_a_result(place: Place, image: str, reason: str) -> None:
 
 def test_gives_up_on_a_host_that_is_down(place: Place, cdn: HostileServer) -> None:
     urls = [cdn.url(f"/status/404?{number}") for number in range(400)]
-    fetched = place.fetch(*urls, max_failed_fraction=0.1)
+    fetched = place.fetch(*urls, tolerance=Tolerance(0.1, 0))
     assert 50 <= len(fetched) < 400
     assert sum(cdn.asked.values()) < 400
 
 
 def test_does_not_give_up_while_failures_are_allowed(place: Place) -> None:
     images = [f"gone{number}.jpg" for number in range(200)]
-    assert len(place.fetch(*images, max_failed_fraction=1.0)) == 200
+    assert len(place.fetch(*images, tolerance=Tolerance(1, 0))) == 200
+
+
+def test_gives_up_on_a_host_that_is_busy(place: Place, cdn: HostileServer) -> None:
+    urls = [cdn.url(f"/status/503?{number}") for number in range(400)]
+    limits = replace(place.options.limits, attempts=1)
+    fetched = place.fetch(*urls, limits=limits, tolerance=Tolerance(1, 0))
+    assert 50 <= len(fetched) < 400
+
+
+@pytest.mark.parametrize(
+    ("image", "is_unavailable"),
+    [
+        pytest.param("/status/503", True, id="503"),
+        pytest.param("/status/404", False, id="404"),
+        pytest.param("/page/1", False, id="a page"),
+        pytest.param("/short/1", True, id="half of what was promised"),
+        pytest.param("/cut/1", False, id="half an image"),
+        pytest.param("gone.jpg", False, id="no such file"),
+        pytest.param("loop.jpg", False, id="a link to itself"),
+    ],
+)
+def test_failures_that_may_pass_are_told_from_others(
+    place: Place, cdn: HostileServer, image: str, is_unavailable: bool
+) -> None:
+    (place.export / "loop.jpg").symlink_to("loop.jpg")
+    (failed,) = place.fetch(cdn.url(image) if image.startswith("/") else image)
+    assert failed.error
+    assert failed.is_unavailable == is_unavailable
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.EMFILE])
+def test_a_file_that_cannot_be_read_may_be_readable_later(
+    place: Place, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    (place.export / "a.jpg").write_bytes(encode_random_image(1))
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "open", fail)
+    (failed,) = place.fetch("a.jpg")
+    assert failed.is_unavailable
+    assert failed.error == f"cannot be read: {os.strerror(number)}"
 
 
 @pytest.fixture
@@ -209,7 +254,7 @@ def test_no_more_is_read_than_a_check_needs(export: Path) -> None:
         pytest.param("images/a b.jpg", "no such file", id="percent is not decoded"),
         pytest.param(" images/a.jpg", "begins or ends with a space", id="space"),
         pytest.param("images/a.jpg/b", "no such file", id="below a file"),
-        pytest.param("x" * 5000, "File name too long", id="too long"),
+        pytest.param("x" * 5000, "no such file: File name too long", id="too long"),
     ],
 )
 def test_path_is_refused(export: Path, path: str, reason: str) -> None:

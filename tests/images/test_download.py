@@ -4,6 +4,7 @@ import re
 import socket
 import ssl
 import time
+import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rhymes.common.errors import InputError
+from rhymes.common.errors import InputError, UnavailableError
 from rhymes.images.download import Downloader, DownloadLimits
 from tests.support.hostile_server import HTML, HostileServer, encode_random_image
 
@@ -38,7 +39,7 @@ def make_downloader(*allowed: str, **limits: Any) -> Downloader:
         pytest.param("/flaky/2.jpg", encode_random_image(2), 2, id="500 then 200"),
         pytest.param("/busy/0", encode_random_image(1), 2, id="429 then 200"),
         pytest.param("/vanishing/1", encode_random_image(1), 2, id="no answer then 200"),
-        pytest.param("/hops/5.jpg", encode_random_image(1), 1, id="five redirects"),
+        pytest.param("/hops/20.jpg", encode_random_image(1), 1, id="20 redirects"),
         pytest.param("/gzip/3.jpg", encode_random_image(3), 1, id="gzip that was not asked for"),
         pytest.param("/page/1.jpg", HTML, 1, id="whatever has status 200"),
         pytest.param("/empty/1.jpg", b"", 1, id="an empty body"),
@@ -67,12 +68,11 @@ def test_body_arrives(cdn: HostileServer, path: str, expected: bytes, requests: 
         ),
         pytest.param("/to-private/1", "is not a public address", 1, id="redirect to loopback"),
         pytest.param("/to-nowhere/1", "status 302 without a Location", 1, id="no Location"),
-        pytest.param("/hops/6.jpg", "more than 5 redirects", 1, id="six redirects"),
+        pytest.param("/hops/21.jpg", "more than 20 redirects", 1, id="21 redirects"),
         pytest.param("/endless/1", "larger than the 100,000 bytes allowed", 1, id="endless"),
         pytest.param("/huge/1", "larger than the 100,000 bytes allowed", 1, id="a length of 1 TB"),
         pytest.param("/gzip-bomb/1", "larger than the 100,000 bytes", 1, id="gzip bomb"),
         pytest.param("/gzip-short/1", "content encoding ends too early", 2, id="cut gzip"),
-        pytest.param("/brotli/1", "content encoding 'br' was not asked for", 1, id="brotli"),
         pytest.param("/short/1", "broken answer", 2, id="less than Content-Length"),
         pytest.param("/drip/1", "not finished after 2 s", 1, id="slow drip"),
         pytest.param("/drip-header/1", "not finished after 2 s", 1, id="slow header"),
@@ -90,6 +90,134 @@ def test_failure_is_explained(cdn: HostileServer, path: str, reason: str, reques
     assert time.monotonic() - begun < 4
 
 
+PASSING = (408, 421, 423, 425, 429, 500, 501, 502, 503, 504, 507, 508, 509, 511, *range(520, 531),
+           598, 599)  # fmt: skip
+
+
+@pytest.mark.parametrize("status", PASSING)
+def test_what_a_server_says_of_itself_is_asked_again(cdn: HostileServer, status: int) -> None:
+    cdn.asked.clear()
+    url = cdn.url(f"/once/{status}")
+    assert make_downloader(cdn.host).url_to_bytes(url) == encode_random_image(1)
+    assert cdn.asked[f"/once/{status}"] == 2
+    with pytest.raises(UnavailableError, match=rf"status {status}.* \(2 tries\)"):
+        make_downloader(cdn.host).url_to_bytes(cdn.url(f"/as/{status}"))
+
+
+@pytest.mark.parametrize("status", [300, 304, 400, 401, 403, 404, 410, 451, 600, 799, 999])
+def test_what_a_server_says_of_the_image_is_final(cdn: HostileServer, status: int) -> None:
+    cdn.asked.clear()
+    with pytest.raises(InputError, match=f"status {status}") as error:
+        make_downloader(cdn.host).url_to_bytes(cdn.url(f"/as/{status}"))
+    assert not isinstance(error.value, UnavailableError)
+    assert cdn.asked[f"/as/{status}"] == 1
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 203, 206, 226])
+def test_any_success_may_bring_the_image(cdn: HostileServer, status: int) -> None:
+    url = cdn.url(f"/as/{status}")
+    assert make_downloader(cdn.host).url_to_bytes(url) == encode_random_image(1)
+
+
+@pytest.mark.parametrize(
+    ("path", "tries"),
+    [("/hang/1", 2), ("/short/1", 2), ("/gzip-short/1", 2), ("/drip/1", 1),
+     ("/busy/3600", 1)],
+)  # fmt: skip
+def test_what_may_pass_is_told_from_what_is_final(
+    cdn: HostileServer, path: str, tries: int
+) -> None:
+    cdn.asked.clear()
+    with pytest.raises(UnavailableError):
+        make_downloader(cdn.host, timeout=0.2).url_to_bytes(cdn.url(path))
+    assert cdn.asked[path] == tries
+
+
+@pytest.mark.parametrize("name", ["aws-chunked", "utf-8", "none", "binary", "gzip", "br"])
+def test_names_that_are_no_coding_of_the_body(cdn: HostileServer, name: str) -> None:
+    url = cdn.url(f"/coded/{name}")
+    assert make_downloader(cdn.host).url_to_bytes(url) == encode_random_image(1)
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        pytest.param("/good/1.jpg", "/good/1.jpg", id="a path"),
+        pytest.param("../good/1.jpg", "/good/1.jpg", id="relative"),
+        pytest.param("//{host}/good/1.jpg", "/good/1.jpg", id="without a scheme"),
+        pytest.param("HTTP://{host}/good/1.jpg", "/good/1.jpg", id="upper case"),
+        pytest.param("/good/1.jpg#part", "/good/1.jpg", id="a fragment"),
+        pytest.param("/good/a b/1.jpg", "/good/a%20b/1.jpg", id="a space"),
+        pytest.param(" /good/1.jpg ", "/good/1.jpg", id="outer spaces"),
+        pytest.param("\\good\\1.jpg", "/good/1.jpg", id="backslashes"),
+        pytest.param("/good/é/1.jpg", "/good/%C3%A9/1.jpg", id="UTF-8"),
+        pytest.param("/good/%E9/1.jpg", "/good/%E9/1.jpg", id="escaped"),
+        pytest.param("/x/../good/./1.jpg", "/good/1.jpg", id="dots"),
+        pytest.param("/x/%2e%2e/good/1.jpg", "/good/1.jpg", id="escaped dots"),
+    ],
+)
+def test_redirects_lead_where_browsers_go(cdn: HostileServer, location: str, target: str) -> None:
+    cdn.asked.clear()
+    asked = f"/to/1?{urllib.parse.quote(location.format(host=cdn.host))}"
+    downloader = make_downloader(cdn.host)
+    assert downloader.url_to_bytes(cdn.url(asked)) == encode_random_image(1)
+    assert cdn.asked[target] == 1
+
+
+def test_bytes_of_a_redirect_that_are_no_utf8_are_escaped(cdn: HostileServer) -> None:
+    cdn.asked.clear()
+    make_downloader(cdn.host).url_to_bytes(cdn.url("/to/1?/good/%E9/1.jpg"))
+    assert cdn.asked["/good/%E9/1.jpg"] == 1
+
+
+def test_cookies_of_redirects_are_brought_back(cdn: HostileServer) -> None:
+    downloader = make_downloader(cdn.host)
+    cdn.asked.clear()
+    for tries in (1, 2):
+        assert downloader.url_to_bytes(cdn.url("/wall/2")) == encode_random_image(1)
+        assert cdn.asked["/wall/2"] == 3 * tries, "and forgotten with the download"
+
+
+@pytest.mark.parametrize(
+    ("host", "attributes", "brought"),
+    [
+        ("127.0.0.1", "Path=/", b"a=1"),
+        ("127.0.0.1", "Path=/elsewhere", b""),
+        ("127.0.0.1", "Path=/; Secure", b""),
+        ("127.0.0.1", "Path=/; Max-Age=0", b""),
+        ("127.0.0.1", "Path=/; Domain=example.com", b""),
+        pytest.param("localhost", "Path=/", b"", id="another name of the same machine"),
+    ],
+)
+def test_cookies_stay_where_they_belong(
+    cdn: HostileServer, host: str, attributes: str, brought: bytes
+) -> None:
+    query = urllib.parse.urlencode(
+        {"location": f"http://{host}:{cdn.port}/jar/1", "cookie": f"a=1; {attributes}"}
+    )
+    downloader = make_downloader(cdn.host, "localhost")
+    assert downloader.url_to_bytes(cdn.url(f"/wander/1?{query}")) == brought
+
+
+@pytest.mark.parametrize(
+    ("written", "target"),
+    [
+        pytest.param("/good/a b/1.jpg", "/good/a%20b/1.jpg", id="a space"),
+        pytest.param("/good/1.jpg  ", "/good/1.jpg", id="spaces behind it"),
+        pytest.param("/good/é/1.jpg", "/good/%C3%A9/1.jpg", id="an accent"),
+        pytest.param("/good/100%/1.jpg", "/good/100%/1.jpg", id="a percent that escapes nothing"),
+        pytest.param("/good\\1.jpg", "/good/1.jpg", id="a backslash"),
+        pytest.param("/go\nod/1.jpg", "/good/1.jpg", id="a line break"),
+        pytest.param("/x/../good/1.jpg", "/good/1.jpg", id="dots"),
+        pytest.param("/good/[1]/1.jpg?a=[1]|2", "/good/[1]/1.jpg?a=[1]|2", id="brackets"),
+    ],
+)
+def test_urls_are_read_as_browsers_do(cdn: HostileServer, written: str, target: str) -> None:
+    cdn.asked.clear()
+    make_downloader(cdn.host).url_to_bytes(cdn.url(written))
+    assert cdn.asked[target] == 1
+
+
 def test_retry_after_is_waited_for(cdn: HostileServer) -> None:
     begun = time.monotonic()
     assert make_downloader(cdn.host).url_to_bytes(cdn.url("/busy/1")) == encode_random_image(1)
@@ -100,7 +228,7 @@ def test_no_server_is_a_failure_with_its_reason() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    with pytest.raises(InputError, match=r"no connection: Connection refused \(2 tries\)"):
+    with pytest.raises(UnavailableError, match=r"no connection: Connection refused \(2 tries\)"):
         make_downloader("127.0.0.1").url_to_bytes(f"http://127.0.0.1:{port}/")
 
 
@@ -111,8 +239,8 @@ def test_no_server_is_a_failure_with_its_reason() -> None:
         pytest.param("ftp://example.com/a.jpg", "scheme 'ftp' is refused", id="ftp"),
         pytest.param("data:image/png;base64,AAAA", "scheme 'data' is refused", id="data"),
         pytest.param("C:/images/a.jpg", "scheme 'c' is refused", id="a Windows drive"),
-        pytest.param("http:///a.jpg", "no host", id="no host"),
-        pytest.param("http://example.com:99999/", "port 99999", id="no such port"),
+        pytest.param("http://", "no host", id="no host"),
+        pytest.param("http://example.com:99999/", "no such port", id="no such port"),
         pytest.param("http://user:word@example.com/", "user name or password", id="credentials"),
         pytest.param("http://exa\x00mple.com/", "not a valid URL", id="NUL"),
         pytest.param("http://[::1/", "not a valid URL", id="half a bracket"),

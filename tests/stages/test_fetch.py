@@ -139,7 +139,7 @@ def test_hostile_cdn(
     project.write(
         *bad, *good, *good, cdn.url("/png/5.jpg"),
         allowed_hosts=[cdn.host], timeout=0.5, attempts=2, max_bytes=1_000_000,
-        max_failed_fraction=0.8,
+        max_failed_fraction=0.8, max_unavailable_fraction=0.8,
     )  # fmt: skip
     begun = time.monotonic()
     main()
@@ -165,7 +165,8 @@ def test_hostile_cdn(
         f"{digest}.jpg" for digest in [converted, *map(bytes_to_sha256, good.values())]
     )
     report = capsys.readouterr().err
-    assert "17 of 22 images failed:\n" in report
+    assert "17 of 22 images failed, 4 of them for a reason that may pass; they are" in report
+    assert "`dvc repro --single-item --force fetch` asks for them again" in report
     assert f"  row 2: '{cdn.url('/missing.jpg')}': status 404 Not Found\n" in report
     failed = (project.root / ".dvc/tmp/rhymes/fetch/failed.csv").read_text()
     assert len(failed.splitlines()) == 18
@@ -245,6 +246,26 @@ def test_pages_that_are_left_out_are_listed(
     assert "b.tif" not in said
 
 
+def test_what_may_pass_is_asked_for_at_the_next_run(
+    project: Project, cdn: HostileServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = [cdn.url(f"/good/{number}.jpg") for number in range(99)]
+    project.write(
+        *good, cdn.url("/once/503"), allowed_hosts=[cdn.host], attempts=1, max_failed_fraction=1.0
+    )
+    with pytest.raises(InputError) as error:
+        main()
+    assert "1 of 100 images failed, 1 of them for a reason that may pass" in str(error.value)
+    assert "What was downloaded is kept: run it again, and only the rest" in str(error.value)
+    assert not list((project.root / "data").iterdir()), "no data version, so DVC runs it again"
+    asked = cdn.asked.total()
+    main()
+    assert len(project.images()) == 99, "two of the URLs have the same image"
+    assert all(not row["error"] for row in project.index().values())
+    assert cdn.asked.total() == asked + 1
+    assert not capsys.readouterr().err
+
+
 def test_csvs_are_copied_byte_for_byte_under_fixed_names(project: Project) -> None:
     (project.export / "a.jpg").write_bytes(encode_random_image(1))
     project.write("a.jpg")
@@ -305,7 +326,7 @@ def test_missing_export_is_an_error(project: Project, raw: dict[str, str], reaso
     [
         ("workers", 0), ("workers", 2.5), ("workers", True), ("timeout", 0), ("timeout", "20"),
         ("attempts", 0), ("max_bytes", 0), ("max_pixels", 10**9), ("jpeg_quality", 101),
-        ("max_failed_fraction", 1.5), ("max_failed_fraction", -0.1), ("allowed_hosts", "cdn"),
+        ("max_failed_fraction", 1.5), ("max_unavailable_fraction", -0.1), ("allowed_hosts", "cdn"),
         ("allowed_hosts", ["http://cdn"]), ("allowed_hosts", ["cdn/a"]), ("allowed_hosts", [1]),
         ("allowed_hosts", [""]), ("wrokers", 8), ("proxy", 3128), ("headers", []),
         ("headers", {"https://a": {"X": "TOKEN"}}), ("headers", {"a": "TOKEN"}),

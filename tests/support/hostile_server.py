@@ -9,6 +9,7 @@ import struct
 import sys
 import threading
 import time
+import urllib.parse
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -232,6 +233,57 @@ def _hops(handler: _Handler) -> None:
     """As many redirects as the path names, then an image."""
     left = handler.number
     handler.answer(307, Location=f"{left - 1}.jpg" if left > 1 else "/good/1.jpg")
+
+
+@_route("to")
+def _to(handler: _Handler) -> None:
+    """A redirect to what the query says, in the bytes that it stands for."""
+    handler.send_response(303)
+    handler.send_header("Content-Length", "0")
+    location = urllib.parse.unquote_to_bytes(handler.path.partition("?")[2]).decode("latin-1")
+    handler.send_header("Location", location)
+    handler.end_headers()
+
+
+@_route("wall")
+def _wall(handler: _Handler) -> None:
+    """An image for those who bring back the cookies that a redirect gave them, one a step."""
+    cookies = sorted(filter(None, handler.headers.get("Cookie", "").split("; ")))
+    if len(cookies) < handler.number:
+        new = f"step{len(cookies)}=done; Path=/; HttpOnly"
+        handler.answer(302, Location=handler.path, Set_Cookie=new)
+    else:
+        handler.answer(200, encode_random_image(1))
+
+
+@_route("wander")
+def _wander(handler: _Handler) -> None:
+    """A redirect with a cookie, as the query has them."""
+    query = dict(urllib.parse.parse_qsl(handler.path.partition("?")[2]))
+    handler.answer(302, Location=query["location"], Set_Cookie=query["cookie"])
+
+
+@_route("jar")
+def _jar(handler: _Handler) -> None:
+    handler.answer(200, handler.headers.get("Cookie", "").encode())
+
+
+@_route("once")
+def _once(handler: _Handler) -> None:
+    """A status first, then an image."""
+    handler.answer(handler.number if handler.count == 1 else 200, encode_random_image(1))
+
+
+@_route("as")
+def _as(handler: _Handler) -> None:
+    """An image under a status."""
+    handler.answer(handler.number, encode_random_image(1))
+
+
+@_route("coded")
+def _coded(handler: _Handler) -> None:
+    """An image as it is, under a Content-Encoding."""
+    handler.answer(200, encode_random_image(1), Content_Encoding=handler.path.split("/")[2])
 
 
 @_route("page")
