@@ -18,6 +18,8 @@ from pydantic import Field
 from rhymes.common.errors import InputError
 from rhymes.common.files import folder_written_aside
 from rhymes.common.params import load_section, one_of, section
+from rhymes.export.categories import load_categories
+from rhymes.export.export_files import ExportFiles
 from rhymes.export.export_folder import ExportFolder
 from rhymes.export.fetched import (
     Fetched,
@@ -34,6 +36,7 @@ from rhymes.export.formats import AUTO, RHYMES, FoundFormat, find_format, list_n
 from rhymes.images.access import DownloadAccess, HostHeaders, text_to_proxy
 from rhymes.images.download import DownloadLimits
 from rhymes.images.images import PIXEL_LIMIT
+from rhymes.versions.dvc import find_cache_folders
 from rhymes.versions.scratch import scratch_folder
 from stages.command import run_stage
 
@@ -81,6 +84,8 @@ def main() -> None:
     raw = load_section("raw", RawParams)
     params = load_section("fetch", FetchParams)
     csvs = find_csvs(raw)
+    # Both are read whole before anything is downloaded, which may take hours.
+    load_categories(csvs[CATEGORIES])
     sources = load_sources(csvs[ANNOTATIONS])
     with folder_written_aside(IMAGES) as images:
         options = params_to_options(params, Path(raw.export))
@@ -161,7 +166,7 @@ def params_to_options(params: FetchParams, export: Path) -> FetchOptions:
         allowed_hosts=tuple(params.allowed_hosts),
     )
     return FetchOptions(
-        export=export,
+        files=ExportFiles(export, find_cache_folders(Path(".dvc"), export)),
         downloads=scratch_folder("downloads"),
         limits=limits,
         access=DownloadAccess(text_to_proxy(params.proxy), HostHeaders(params.headers)),

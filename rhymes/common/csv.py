@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import difflib
 import sys
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -14,6 +17,8 @@ from rhymes.common.files import save_text
 
 # OWASP, "CSV Injection".
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+_SHOWN = 20  # characters on each side of one that is wrong
 
 # An annotation cell holds all objects of an image; csv's own limit is 131,072 characters.
 csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
@@ -51,7 +56,7 @@ def load_rows(path: Path, required: Sequence[str] = ()) -> Iterator[Row]:
     if missing := [name for name in required if name not in columns]:
         raise InputError(
             f"{path}: row 1: column {names_to_text(missing)} is missing; "
-            f"the header has {names_to_text(columns)}"
+            f"the header has {names_to_text(columns)}{explain_missing(missing, columns)}"
         )
     for number, record in records:
         if not record:
@@ -62,6 +67,37 @@ def load_rows(path: Path, required: Sequence[str] = ()) -> Iterator[Row]:
                 f"({names_to_text(columns)}); is a comma or a quote in a cell not quoted?"
             )
         yield Row(number, dict(zip(columns, record, strict=True)))
+
+
+def explain_missing(missing: Sequence[str], columns: Sequence[str]) -> str:
+    """Name the likely cause why none of a header's columns is one that is needed.
+
+    Args:
+        missing: names of columns of which one is enough.
+        columns: names that the header has.
+
+    Returns:
+        The rest of a sentence, with its semicolon; empty where nothing is likely.
+    """
+    if len(columns) == 1 and (separator := next((c for c in ";\t|" if c in columns[0]), "")):
+        return f"; its cells are parted by {separator!r}: save the file with commas, as 'CSV UTF-8'"
+    folded = {_folded(name): name for name in columns}
+    for name in missing:
+        if written := folded.get(_folded(name)):
+            return (
+                f"; {written!r} seems to be meant for {name!r}, but spaces, unseen characters and "
+                "case count: correct the header"
+            )
+        if close := difflib.get_close_matches(_folded(name), folded, n=1, cutoff=0.85):
+            return f"; is {folded[close[0]]!r} meant for {name!r}? Correct the header"
+    if len(columns) == 1:
+        return f"; if {columns[0]!r} is no name of a column, write {missing[0]!r} in a row above it"
+    return ""
+
+
+def _folded(name: str) -> str:
+    visible = (c for c in name if unicodedata.category(c) not in ("Cf", "Cc"))  # as a second BOM
+    return "".join(visible).strip(" \u00a0'\"").casefold().replace(" ", "_").replace("-", "_")
 
 
 def load_columns(path: Path) -> list[str]:
@@ -110,11 +146,25 @@ def _checked(lines: Iterable[str]) -> Iterator[str]:
         # line, they get a row number, which an error of a buffered decoder would not have.
         try:
             line.encode("utf-8")
-        except UnicodeEncodeError:
-            raise _BadTextError("not UTF-8; save the file as 'CSV UTF-8'") from None
+        except UnicodeEncodeError as error:
+            raise _BadTextError(_why_not_utf8(line, error.start)) from None
         if "\0" in line:
             raise _BadTextError("a NUL byte; is this a text file?")
         yield line
+
+
+def _why_not_utf8(line: str, position: int) -> str:
+    """Show a line that is no UTF-8 as the encoding has it that it probably is in."""
+    data = line.encode("utf-8", "surrogateescape")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "not UTF-8, but UTF-16; save the file as 'CSV UTF-8'"
+    start = max(0, position - _SHOWN)
+    around = line[start : position + _SHOWN].encode("utf-8", "surrogateescape")
+    shown = around.decode("cp1252", "replace").strip()
+    return (
+        f"not UTF-8, but perhaps Windows-1252, in which it has {shown!r}; save the file as "
+        "'CSV UTF-8'"
+    )
 
 
 def names_to_text(names: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from rhymes.common.csv import load_rows, save_rows
 from rhymes.common.errors import InputError
 from rhymes.common.text import count_to_text
+from rhymes.export.cells import ANNOTATION_COLUMN
 from rhymes.export.dialects import load_dialect
 
 INDEX_COLUMNS = (
@@ -159,11 +160,12 @@ def load_sources(annotations: Path) -> list[Source]:
     """Read the distinct values of the image column, in order of first appearance.
 
     Raises:
-        InputError: naming file and row: see `load_rows` and `load_dialect`; or there is no row.
+        InputError: naming file and row: see `load_rows` and `load_dialect`; the annotations' column
+            is missing; or there is no row.
     """
     column = load_dialect(annotations).image_column
     rows: dict[str, list[int]] = {}
-    for row in load_rows(annotations):
+    for row in load_rows(annotations, [ANNOTATION_COLUMN]):
         rows.setdefault(row.cells[column], []).append(row.number)
     if not rows:
         raise InputError(f"{annotations}: no rows below the header, so there is nothing to fetch")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
@@ -10,73 +9,17 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tqdm import tqdm
 
 from rhymes.common.errors import InputError, UnavailableError
 from rhymes.common.files import save_bytes
+from rhymes.export.export_files import ExportFiles
 from rhymes.export.fetched import Fetched, IndexedImage, Source, Tolerance
 from rhymes.images.access import DownloadAccess
 from rhymes.images.download import Downloader, DownloadLimits
 from rhymes.images.images import decode_image, pixels_to_sha256
-
-
-def load_export_file(folder: Path, path: str, max_bytes: int) -> bytes:
-    r"""Read a file that a CSV names relative to its own folder.
-
-    The path is taken as it stands: `%20` is no space, `\` no separator. Errors name no path of
-    this machine, because they become part of an output.
-
-    Args:
-        folder: the CSV's folder; no file outside is read, through a symbolic link neither.
-        path: relative, with `/` between folders.
-        max_bytes: of the file; of a larger one only so much is read that a check finds it larger.
-
-    Raises:
-        UnavailableError: the file is there but cannot be read.
-        InputError: why the path is refused, or that there is no such file.
-    """
-    _check_path(path)
-    root = folder.resolve()
-    try:
-        # Path.resolve raises for a link to itself, until Python 3.13.
-        file = Path(os.path.realpath(root / path))
-        if not file.is_relative_to(root):
-            raise InputError("a symbolic link that leads out of the export's folder is refused")
-        # Also so that no FIFO is opened, which would wait for a writer, and no device.
-        if not file.is_file():
-            raise InputError(_why_no_file(file, path))
-        with file.open("rb") as opened:
-            return opened.read(max_bytes + 1)
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise InputError(f"no such file: {error.strerror}") from None
-        raise UnavailableError(f"cannot be read: {error.strerror}") from None
-
-
-def _check_path(path: str) -> None:
-    if "\0" in path:
-        raise InputError("a NUL character in a path is refused")
-    if "\\" in path:
-        raise InputError("a backslash in a path is refused; write / between folders")
-    if path.startswith("/"):
-        raise InputError("an absolute path is refused; it must be relative to the CSV's folder")
-    if ".." in PurePosixPath(path).parts:
-        raise InputError("'..' in a path is refused; it must stay within the export's folder")
-
-
-def _why_no_file(file: Path, path: str) -> str:
-    try:
-        file.stat()
-        return "not a regular file"
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            return "a symbolic link that leads to itself"
-    if path != path.strip():
-        return "no such file; the path begins or ends with a space"
-    return "no such file in the export's folder"
-
 
 # Failures in a row after which the rest is not tried: a host that is down answers none of a
 # hundred thousand URLs, each after all its tries.
@@ -92,7 +35,7 @@ class FetchOptions:
     """How images are fetched; ranges are the caller's to check.
 
     Attributes:
-        export: the annotations CSV's folder, to which paths are relative.
+        files: of the export, to which paths are relative.
         downloads: where downloads are kept between runs, under the SHA-256 of their URL. One that
             is there is used without asking the server again, for ever; delete the folder to ask.
         limits: of one download; `max_bytes` counts for files as well.
@@ -103,7 +46,7 @@ class FetchOptions:
         tolerance: with more failures than these it may give up.
     """
 
-    export: Path
+    files: ExportFiles
     downloads: Path
     limits: DownloadLimits
     access: DownloadAccess
@@ -170,7 +113,8 @@ class _Fetcher:
             return number, Fetched(source, image, pages=pages)
         except InputError as error:
             reason = " ".join(str(error).split())
-            return number, Fetched(source, None, reason, isinstance(error, UnavailableError))
+            passes = isinstance(error, UnavailableError)
+            return number, Fetched(source, error=reason, is_unavailable=passes)
 
     def close(self) -> None:
         for downloader in self._downloaders:
@@ -182,7 +126,7 @@ class _Fetcher:
         if _SCHEME.match(image.lstrip()):
             return self._fetch_url(image)
         max_bytes = self._options.limits.max_bytes
-        return self._save(image, load_export_file(self._options.export, image, max_bytes))
+        return self._save(image, self._options.files.load(image, max_bytes))
 
     def _fetch_url(self, url: str) -> tuple[IndexedImage, int]:
         kept = self._options.downloads / hashlib.sha256(url.encode("utf-8")).hexdigest()

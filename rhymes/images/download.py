@@ -207,13 +207,13 @@ def _proxy_failure(said: str) -> Exception:
     """Say what a proxy's own answer means, such as "502 Bad Gateway"."""
     status = int(said[:3]) if said[:3].isdecimal() else 0
     if status == _PROXY_CREDENTIALS:
-        return InputError(
+        return UnavailableError(
             f"the proxy wants other credentials (status {status}); set {PROXY_USER} and "
             f"{PROXY_PASSWORD}"
         )
-    if status in _TRANSIENT:
+    if status in _TRANSIENT or status in _SERVER_ERRORS:
         return _TransientError(f"the proxy found no way: {said.strip()}")
-    return InputError(f"the proxy refuses: {said.strip()}")
+    return UnavailableError(f"the proxy refuses: {said.strip()}")
 
 
 class _TransientError(Exception):

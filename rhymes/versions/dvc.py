@@ -241,6 +241,22 @@ def load_cache_folder(dvc: Path) -> Path:
     return (file.parent / Path(folder).expanduser()).resolve()
 
 
+def find_cache_folders(dvc: Path, folder: Path) -> list[Path]:
+    """Return the cache of a repository, and of another one in which a folder lies.
+
+    Args:
+        dvc: the repository's `.dvc`.
+        folder: any.
+
+    Raises:
+        InputError: a configuration is broken.
+    """
+    inside = folder.resolve()
+    around = (parent / ".dvc" for parent in (inside, *inside.parents))
+    nearest = next((each for each in around if each.is_dir()), dvc)
+    return [load_cache_folder(each) for each in dict.fromkeys((dvc.resolve(), nearest.resolve()))]
+
+
 def load_default_remote(dvc: Path) -> str | None:
     """Name DVC's default remote; None where there is none.
 

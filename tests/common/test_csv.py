@@ -54,11 +54,15 @@ def test_rows(table: Path, data: bytes, expected: list[tuple[int, str, str]]) ->
         pytest.param(b"a,a\n1,2\n", "row 1: column 'a' stands twice", id="doubled column"),
         pytest.param(b"b,c\n1,2\n", "row 1: column 'a' is missing; the header has 'b', 'c'",
                      id="missing column"),
-        pytest.param(b"a;b\n1;2\n", "column 'a' is missing; the header has 'a;b'", id="semicolons"),
+        pytest.param(b"a;b\n1;2\n", "column 'a' is missing; the header has 'a;b'; its cells are "
+                     "parted by ';': save the file with commas", id="semicolons"),
+        pytest.param(b"a\tb\n1\t2\n", r"its cells are parted by '\t'", id="tabs"),
         pytest.param(b"a,b\n1,2\n1\n", "row 3: 1 cells, but the header has 2", id="short row"),
         pytest.param(b"a,b\n1,2,3\n", "row 2: 3 cells", id="long row"),
-        pytest.param(b"a,b\n1,2\n\xff,2\n", "row 3: not UTF-8", id="Latin-1"),
-        pytest.param("a,b\n1,2\n".encode("utf-16"), "row 1: not UTF-8", id="UTF-16"),
+        pytest.param(b"a,b\n1,2\n\xff,2\n", "row 3: not UTF-8, but perhaps Windows-1252, "
+                     "in which it has '\u00ff,2'; save the file as 'CSV UTF-8'", id="Latin-1"),
+        pytest.param("a,b\n1,2\n".encode("utf-16"), "row 1: not UTF-8, but UTF-16", id="UTF-16"),
+        pytest.param("a,b\n".encode("utf-16-be"), "row 1: a NUL byte", id="UTF-16 without a mark"),
         pytest.param(b"a,b\n1,\0\n", "row 2: a NUL byte", id="NUL"),
         pytest.param(b'a,b\n1,"2\n3,4\n', "row 2: not valid CSV", id="open quote"),
         pytest.param(b'a,b\n1,"2"3\n', "row 2: not valid CSV", id="text behind a quote"),
@@ -133,3 +137,38 @@ def test_a_formula_is_escaped(text: str) -> None:
 def test_other_text_is_not_escaped() -> None:
     for text in ("", "a=1", "1-1", "'=1"):
         assert escape_formula(text) == text
+
+
+@pytest.mark.parametrize(
+    ("header", "hint"),
+    [
+        pytest.param(" output_content", "' output_content' seems to be meant", id="space before"),
+        pytest.param("output_content ", "'output_content ' seems to be meant", id="space behind"),
+        pytest.param("Output_Content", "'Output_Content' seems to be meant", id="case"),
+        pytest.param("output content", "'output content' seems to be meant", id="two words"),
+        pytest.param("\ufeff\ufeffoutput_content", "'\\ufeffoutput_content' seems", id="two marks"),
+        pytest.param("'output_content'", "seems to be meant for 'output_content'", id="quotes"),
+        pytest.param("output_contents", "is 'output_contents' meant for 'output_content'?", id="s"),
+    ],
+)
+def test_likely_columns_are_named(tmp_path: Path, header: str, hint: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(f"{header},other\n1,2\n", encoding="utf-8")
+    with pytest.raises(InputError, match="row 1: column 'output_content' is missing") as error:
+        list(load_rows(path, ["output_content"]))
+    assert hint in str(error.value)
+
+
+def test_a_single_column_without_a_header_is_likely(tmp_path: Path) -> None:
+    path = tmp_path / "categories.csv"
+    path.write_text("SALAD\nBREAD\n", encoding="utf-8")
+    with pytest.raises(InputError, match="if 'SALAD' is no name of a column, write 'category_im"):
+        list(load_rows(path, ["category_image"]))
+
+
+def test_nothing_is_guessed_where_nothing_is_near(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("x,y\n1,2\n", encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        list(load_rows(path, ["output_content"]))
+    assert str(error.value).endswith("is missing; the header has 'x', 'y'")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rhymes.common.errors import InputError
-from rhymes.export.fetching import load_export_file
+from rhymes.export.export_files import ExportFiles
 from rhymes.predictions.image_list import (
     Failure,
     ImageList,
@@ -124,7 +124,7 @@ def test_hostile_names_become_safe_unique_and_readable_as_an_export(tmp_path: Pa
         assert "\n" not in image.shown
         image.shown.encode("utf-8")
         touch(tmp_path / "export", image.image)
-        assert load_export_file(tmp_path / "export", image.image, 10) == b"data"
+        assert ExportFiles(tmp_path / "export").load(image.image, 10) == b"data"
     assert listed.images[0].image == "images/tray_1.jpg"
     assert listed.images[1].image == "images/tray_1-2.jpg"
 

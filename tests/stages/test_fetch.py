@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from rhymes.common.errors import InputError
 from rhymes.common.params import load_params, load_section
 from rhymes.images.images import UprightImage
+from rhymes.registry.commands import run_dvc
 from stages.fetch import FetchParams, RawParams, main
 from tests.support.file_contents import bytes_to_sha256
 from tests.support.foreign_folder import write_files
@@ -264,6 +265,71 @@ def test_what_may_pass_is_asked_for_at_the_next_run(
     assert all(not row["error"] for row in project.index().values())
     assert cdn.asked.total() == asked + 1
     assert not capsys.readouterr().err
+
+
+ANNOTATIONS = b"cdn_file_url,output_content\n%s,{}\n"
+LATE = {
+    "annotations.csv": {
+        "a space in the header": b"cdn_file_url, output_content\n%s,{}\n",
+        "no annotations": b"cdn_file_url\n%s\n",
+        "no images": b"url,output_content\n%s,{}\n",
+        "images in other case": b"CDN_file_URL,output_content\n%s,{}\n",
+        "both images": b"cdn_file_url,image_url,output_content\n%s,a,{}\n",
+        "semicolons": b"cdn_file_url;output_content\n%s;{}\n",
+        "no rows": b"cdn_file_url,output_content\n\n",
+        "a last row that is no UTF-8": ANNOTATIONS + b"a.jpg,CR\xc8ME\n",
+        "a last row with a quote too many": ANNOTATIONS + b'a.jpg,"{}\n',
+        "a last row with a cell too many": ANNOTATIONS + b"a.jpg,{},{}\n",
+        "nothing": b"",
+    },
+    "categories.csv": {
+        "another column": b"name\nDISH\n",
+        "no header": b"DISH\n",
+        "upper case": b"CATEGORY_IMAGE\nDISH\n",
+        "Windows-1252": b"category_image\nCR\xc8ME\n",
+        "UTF-16": "category_image\nDISH\n".encode("utf-16"),
+        "no rows": b"category_image\n",
+        "a line break": b'category_image\n"A\nB"\n',
+        "nothing": b"",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "fault"), [(file, fault) for file, faults in LATE.items() for fault in faults]
+)
+def test_a_fault_of_a_csv_is_found_before_anything_is_downloaded(
+    project: Project, cdn: HostileServer, file: str, fault: str
+) -> None:
+    url = cdn.url("/good/1.jpg")
+    project.write(url, allowed_hosts=[cdn.host])
+    text = LATE[file][fault]
+    (project.export / file).write_bytes(text % url.encode() if b"%s" in text else text)
+    with pytest.raises(InputError, match=rf"{file}: (row|no )"):
+        main()
+    assert not cdn.asked
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hardlink"])
+@pytest.mark.parametrize("is_external", [False, True])
+def test_export_that_dvc_added(
+    project: Project, tmp_path: Path, kind: str, is_external: bool
+) -> None:
+    (project.root / ".dvc").rmdir()
+    (project.root / "data/raw/images").mkdir(parents=True)
+    project.export = project.root / "data/raw"
+    project.params["raw"]["export"] = "data/raw"
+    (project.export / "images/cr\u00e8me.jpg").write_bytes(encode_random_image(1))
+    project.write("images/cr\u00e8me.jpg")
+    commands = [["init", "--no-scm", "-q"], ["config", "cache.type", kind]]
+    if is_external:
+        commands.append(["cache", "dir", str(tmp_path / "cache")])
+    for command in [*commands, ["add", "-q", "data/raw"]]:
+        run_dvc(project.root, *command)
+    added = project.export / "images/cr\u00e8me.jpg"
+    assert added.is_symlink() == (kind == "symlink")
+    main()
+    assert [row["error"] for row in project.index().values()] == [""]
 
 
 def test_csvs_are_copied_byte_for_byte_under_fixed_names(project: Project) -> None:

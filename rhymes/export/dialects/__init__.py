@@ -10,7 +10,7 @@ import pkgutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from rhymes.common.csv import load_columns, names_to_text
+from rhymes.common.csv import explain_missing, load_columns, names_to_text
 from rhymes.common.errors import InputError
 from rhymes.export.dialect import Dialect
 
@@ -37,6 +37,7 @@ def columns_to_dialect(columns: Iterable[str]) -> Dialect:
         known = " or ".join(f"{each.image_column} ({each.name})" for each in DIALECTS.values())
         raise InputError(
             f"the header needs a column {known} that names the image; it has {names_to_text(names)}"
+            f"{explain_missing([each.image_column for each in DIALECTS.values()], names)}"
         )
     first, *others = found
     if others:
