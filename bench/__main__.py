@@ -10,6 +10,7 @@ import importlib
 import subprocess
 import sys
 
+from rhymes.common.errors import InputError
 from rhymes.common.tensorflow_environment import set_tensorflow_environment
 
 _ALL = ("tfrecord", "memory", "training", "detector", "serving", "page")
@@ -26,7 +27,10 @@ def main() -> None:
     name = parser.parse_args().name
     if name is not None:
         set_tensorflow_environment()  # the module may import TensorFlow
-        importlib.import_module(f"bench.{name}").main()
+        try:
+            importlib.import_module(f"bench.{name}").main()
+        except InputError as error:  # such as no model yet
+            sys.exit(f"bench {name}: {error}")
         return
     for each in _ALL:
         subprocess.run([sys.executable, "-m", "bench", each], timeout=_TIMEOUT, check=True)
