@@ -85,6 +85,7 @@ def convert_export(
     matcher = LabelMatcher(categories.names, options.separator)
     pinned = load_pins(pins)
     counts = ConversionCounts(categories.names, warnings=list(categories.warnings))
+    counts.asked = dict(zip(SPLITS, options.fractions, strict=True))
     folder.mkdir(parents=True, exist_ok=True)
     with annotation_cache(folder) as cache:
         reader = _Reader(export, matcher, counts, cache, options.annotator_column)
@@ -100,10 +101,8 @@ def convert_export(
     save_labels(folder / "labels.txt", categories.names)
     save_pins(folder / "splits.csv", assignment.pins)
     counts.merged = merging_to_report(images)
-    counts.groups = assignment.groups
-    counts.warnings += conversion_to_warnings(
-        counts, matcher, images, assignment.missing, options.fractions
-    )
+    counts.groups, counts.largest_group = assignment.groups, assignment.largest_group
+    counts.warnings += conversion_to_warnings(counts, matcher, images, assignment.missing)
     save_report(folder, counts)
     return counts
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rhymes.coco.agreement import AgreementCounts
+from rhymes.coco.split_report import SplitSizes
 from rhymes.coco.splits import SPLITS
 from rhymes.common.errors import InputError
 from rhymes.export.annotations import ITEM_REASONS, ROW_REASONS, Reason
@@ -44,6 +45,7 @@ class ConversionCounts:
     """Counts while rows are read and images written.
 
     Attributes:
+        names: of the classes.
         rows_read: records of the CSV.
         rows_kept: rows whose image is in the COCO files.
         items_read: entries of the kept rows' `identifications`.
@@ -57,6 +59,8 @@ class ConversionCounts:
         images: split -> how many images.
         empty_images: split -> how many of them have no object.
         groups: split -> how many groups of images.
+        largest_group: how many images it has.
+        asked: split -> the fraction of the images that it should have.
         merged: what `merging_to_report` says.
         images_in_several_rows: whose rows were merged.
         agreement: of the annotators of these.
@@ -79,6 +83,8 @@ class ConversionCounts:
     images: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     empty_images: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     groups: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
+    largest_group: int = 0
+    asked: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0.0))
     merged: dict[str, object] = field(default_factory=dict)
     images_in_several_rows: int = 0
     agreement: AgreementCounts = field(default_factory=AgreementCounts)
@@ -86,6 +92,12 @@ class ConversionCounts:
 
     def __post_init__(self) -> None:
         self.classes = {split: [0] * (len(self.names) + 1) for split in SPLITS}
+
+    def sizes(self) -> SplitSizes:
+        """Return what is known of the splits."""
+        return SplitSizes(
+            self.asked, self.images, self.empty_images, self.groups, self.largest_group
+        )
 
     def drop(
         self, reason: Reason, row: int, to_problem: Callable[[], Problem] | None = None

@@ -14,6 +14,7 @@ from rhymes.coco.agreement import (
 from rhymes.coco.conversion_counts import ConversionCounts
 from rhymes.coco.export_images import ExportImage
 from rhymes.coco.merging import merging_warnings
+from rhymes.coco.split_report import sizes_to_report, sizes_to_table, split_warnings
 from rhymes.coco.splits import SPLITS
 from rhymes.common.files import save_json, save_text
 from rhymes.common.markdown import rows_to_table, text_to_cell
@@ -31,11 +32,10 @@ def conversion_to_warnings(
     matcher: LabelMatcher,
     images: Sequence[ExportImage],
     missing_pins: Sequence[str],
-    fractions: tuple[float, float, float],
 ) -> list[str]:
     """Return one sentence a kind of finding; what is dropped is in the table of reasons."""
     return [
-        *_split_warnings(counts, fractions),
+        *split_warnings(counts.sizes()),
         *_class_warnings(counts),
         *_image_warnings(images),
         *merging_warnings(images),
@@ -61,14 +61,6 @@ def why_nothing_is_left(counts: ConversionCounts) -> str:
         lines.append(f"  most frequent labels in annotations.csv: {found}")
         lines.append(f"  classes in categories.csv: {_list(counts.names)}")
     return "\n".join(lines)
-
-
-def _split_warnings(
-    counts: ConversionCounts, fractions: tuple[float, float, float]
-) -> Iterator[str]:
-    for split, fraction in zip(SPLITS, fractions, strict=True):
-        if fraction > 0 and not counts.images[split]:
-            yield f"There is no image in {split}: the export has too few groups of images."
 
 
 def _class_warnings(counts: ConversionCounts) -> Iterator[str]:
@@ -183,6 +175,7 @@ def counts_to_report(counts: ConversionCounts) -> dict[str, Any]:
             for split in SPLITS
         },
         "images": counts.images,
+        "fractions": sizes_to_report(counts.sizes()),
         "empty_images": counts.empty_images,
         "groups": counts.groups,
         "merged": counts.merged,
@@ -224,7 +217,7 @@ def counts_to_markdown(counts: ConversionCounts) -> str:
             f"\n## Labels that are no class (the {_LABELS} most frequent)\n",
             rows_to_table(("label", "objects"), labels),
             "\n## Splits\n",
-            _splits_table(counts),
+            sizes_to_table(counts.sizes()),
             "\n## Objects of each class\n",
             _classes_table(counts),
             agreement_to_markdown(agreement_to_report(counts.agreement, counts.names)),
@@ -258,14 +251,6 @@ def _reasons_table(counts: ConversionCounts) -> str:
         if counts.dropped[reason]
     ]
     return rows_to_table(("reason", "count", "what it is", "where", "for example"), rows)
-
-
-def _splits_table(counts: ConversionCounts) -> str:
-    rows = [
-        (split, counts.images[split], counts.empty_images[split], counts.groups[split])
-        for split in SPLITS
-    ]
-    return rows_to_table(("split", "images", "of these without objects", "groups of images"), rows)
 
 
 def _classes_table(counts: ConversionCounts) -> str:

@@ -41,12 +41,14 @@ class Assignment:
         splits: for each image, in the order given, its position in `SPLITS`.
         pins: group key -> split name, for all groups and for all earlier pins, by key.
         groups: how many groups each split has.
+        largest_group: how many images it has.
         missing: pinned keys that name nothing in the export.
     """
 
     splits: list[int]
     pins: dict[str, str]
     groups: dict[str, int]
+    largest_group: int
     missing: tuple[str, ...]
 
 
@@ -136,7 +138,8 @@ def assign_splits(
         for key in _keys([names[index] for index in group]):
             pins.setdefault(key, SPLITS[split])
     counts = {name: splits.count(number) for number, name in enumerate(SPLITS)}
-    return Assignment(of_image, dict(sorted(pins.items())), counts, tuple(sorted(missing)))
+    largest = max(map(len, members), default=0)
+    return Assignment(of_image, dict(sorted(pins.items())), counts, largest, tuple(sorted(missing)))
 
 
 def _names(image: SplitImage, pattern: re.Pattern[str] | None) -> tuple[str, ...]:
