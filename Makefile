@@ -86,7 +86,7 @@ endif
 keep-splits:  ## Pin today's split of the images, so that a growing export keeps it (data/splits.csv)
 	@test -f data/coco/splits.csv || { echo "No split yet: run make repro first."; exit 1; }
 	@cp data/coco/splits.csv data/splits.csv
-	@echo "data/splits.csv now pins $$(($$(wc -l < data/splits.csv) - 1)) image groups; commit it."
+	@echo "data/splits.csv now pins $$(($$(wc -l < data/splits.csv) - 1)) images; commit it."
 
 clear-downloads:  ## Forget downloaded images, so that `dvc repro --single-item --force fetch` asks all URLs again
 	@rm -rf .dvc/tmp/rhymes/downloads

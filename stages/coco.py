@@ -10,7 +10,7 @@ from pydantic import Field
 from rhymes.coco.consensus import ConsensusOptions
 from rhymes.coco.conversion import ConversionOptions, convert_export
 from rhymes.coco.conversion_report import counts_to_summary
-from rhymes.coco.splits import compile_group_pattern
+from rhymes.coco.group_pattern import compile_group_pattern
 from rhymes.common.errors import InputError
 from rhymes.common.params import load_section, section
 from stages.command import run_stage
@@ -75,6 +75,8 @@ def main() -> None:
     params = load_section("coco", CocoParams)
     counts = convert_export(EXPORT, PINS, COCO, params_to_options(params))
     print(f"coco: {counts_to_summary(counts)}\nSee {COCO / 'report.md'}.")
+    if counts.group_pattern:
+        counts.group_pattern.check()
     counts.check_losses(params.max_dropped_fraction, COCO / "report.json")
 
 

@@ -24,9 +24,11 @@ from rhymes.coco.conversion_report import (
 )
 from rhymes.coco.export_images import AnnotationCache, ExportImage, annotation_cache
 from rhymes.coco.files import CocoAnnotation, CocoImage, names_to_categories, save_coco
+from rhymes.coco.group_pattern import find_pattern_keys
 from rhymes.coco.label_map import save_label_map, save_labels
 from rhymes.coco.merging import merge_images, merging_to_report
-from rhymes.coco.splits import SPLITS, Assignment, assign_splits, load_pins, save_pins
+from rhymes.coco.pins import load_pins, pin_groups, pins_to_keep, save_pins
+from rhymes.coco.splits import SPLITS, Assignment, assign_splits, group_images
 from rhymes.common.csv import load_rows
 from rhymes.common.errors import InputError
 from rhymes.export.annotations import Annotation, Reason
@@ -83,7 +85,7 @@ def convert_export(
     """
     categories = load_categories(export / "categories.csv")
     matcher = LabelMatcher(categories.names, options.separator)
-    pinned = load_pins(pins)
+    earlier = load_pins(pins)
     counts = ConversionCounts(categories.names, warnings=list(categories.warnings))
     counts.asked = dict(zip(SPLITS, options.fractions, strict=True))
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,17 +96,31 @@ def convert_export(
         if not any(image.class_ids for image in images):
             save_report(folder, counts)
             raise InputError(why_nothing_is_left(counts))
-        assignment = assign_splits(images, options.fractions, options.seed, options.pattern, pinned)
+        keys = _find_keys(images, options.pattern, counts)
+        groups = group_images(images, keys)
+        pinned = pin_groups(pins, earlier, images, groups)
+        assignment = assign_splits(images, groups, options.fractions, options.seed, pinned.splits)
         _write_splits(folder, images, assignment, counts, cache)
     counts.check()
     save_label_map(folder / "label_map.pbtxt", categories.names)
     save_labels(folder / "labels.txt", categories.names)
-    save_pins(folder / "splits.csv", assignment.pins)
+    save_pins(folder / "splits.csv", pins_to_keep(earlier, images, assignment.splits, keys))
     counts.merged = merging_to_report(images)
     counts.groups, counts.largest_group = assignment.groups, assignment.largest_group
-    counts.warnings += conversion_to_warnings(counts, matcher, images, assignment.missing)
+    counts.warnings += conversion_to_warnings(counts, matcher, images, pinned)
     save_report(folder, counts)
     return counts
+
+
+def _find_keys(
+    images: Sequence[ExportImage], pattern: Pattern[str] | None, counts: ConversionCounts
+) -> dict[str, str]:
+    """Return the keys that join images: name in the export -> key."""
+    if pattern is None:
+        return {}
+    sources = [source for image in images for source in image.sources]
+    counts.group_pattern = find_pattern_keys(sources, pattern)
+    return counts.group_pattern.keys
 
 
 class _Reader:

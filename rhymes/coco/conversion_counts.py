@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rhymes.coco.agreement import AgreementCounts
+from rhymes.coco.group_pattern import PatternMatches
 from rhymes.coco.split_report import SplitSizes
 from rhymes.coco.splits import SPLITS
 from rhymes.common.errors import InputError
@@ -60,6 +61,7 @@ class ConversionCounts:
         empty_images: split -> how many of them have no object.
         groups: split -> how many groups of images.
         largest_group: how many images it has.
+        group_pattern: what it found, where there is one.
         asked: split -> the fraction of the images that it should have.
         merged: what `merging_to_report` says.
         images_in_several_rows: whose rows were merged.
@@ -84,6 +86,7 @@ class ConversionCounts:
     empty_images: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     groups: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     largest_group: int = 0
+    group_pattern: PatternMatches | None = None
     asked: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0.0))
     merged: dict[str, object] = field(default_factory=dict)
     images_in_several_rows: int = 0

@@ -14,6 +14,7 @@ from rhymes.coco.agreement import (
 from rhymes.coco.conversion_counts import ConversionCounts
 from rhymes.coco.export_images import ExportImage
 from rhymes.coco.merging import merging_warnings
+from rhymes.coco.pins import PinnedGroups, pin_warnings
 from rhymes.coco.split_report import sizes_to_report, sizes_to_table, split_warnings
 from rhymes.coco.splits import SPLITS
 from rhymes.common.files import save_json, save_text
@@ -31,7 +32,7 @@ def conversion_to_warnings(
     counts: ConversionCounts,
     matcher: LabelMatcher,
     images: Sequence[ExportImage],
-    missing_pins: Sequence[str],
+    pinned: PinnedGroups,
 ) -> list[str]:
     """Return one sentence a kind of finding; what is dropped is in the table of reasons."""
     return [
@@ -46,7 +47,8 @@ def conversion_to_warnings(
             counts.dropped[Reason.MERGED_ITEM],
         ),
         *_label_warnings(counts, matcher),
-        *_pin_warnings(missing_pins),
+        *(counts.group_pattern.warnings() if counts.group_pattern else ()),
+        *pin_warnings(pinned),
     ]
 
 
@@ -104,16 +106,6 @@ def _label_warnings(counts: ConversionCounts, matcher: LabelMatcher) -> Iterator
             f"{count_to_text(len(pairs), 'label is', 'labels are')} "
             "no class but may be a misspelling of one: "
             f"{_list(pairs)}."
-        )
-
-
-def _pin_warnings(missing: Sequence[str]) -> Iterator[str]:
-    if missing:
-        yield (
-            f"{count_to_text(len(missing), 'group is', 'groups are')} "
-            "pinned in splits.csv but not in the "
-            "export, and stay pinned; if coco.group_pattern was changed, their images were split "
-            f"anew under other keys: {_list(missing)}."
         )
 
 
@@ -178,6 +170,7 @@ def counts_to_report(counts: ConversionCounts) -> dict[str, Any]:
         "fractions": sizes_to_report(counts.sizes()),
         "empty_images": counts.empty_images,
         "groups": counts.groups,
+        "group_pattern": counts.group_pattern and counts.group_pattern.to_report(),
         "merged": counts.merged,
         "unknown_labels": dict(counts.unknown_labels.most_common()),
         "agreement": agreement_to_report(counts.agreement, counts.names),
@@ -195,6 +188,8 @@ def counts_to_summary(counts: ConversionCounts) -> str:
     """Return a few lines for the terminal."""
     images = ", ".join(f"{counts.images[split]} {split}" for split in SPLITS)
     lines = [_rows_line(counts), _items_line(counts), f"Images: {images}."]
+    if counts.group_pattern:
+        lines.append(counts.group_pattern.to_text())
     lines += ["Dropped:", *counts.reason_lines(tuple(Reason))] if counts.dropped.total() else []
     return "\n".join(lines + [f"Warning: {warning}" for warning in counts.warnings])
 
@@ -217,6 +212,11 @@ def counts_to_markdown(counts: ConversionCounts) -> str:
             f"\n## Labels that are no class (the {_LABELS} most frequent)\n",
             rows_to_table(("label", "objects"), labels),
             "\n## Splits\n",
+            *(
+                [f"{text_to_cell(counts.group_pattern.to_text())}\n"]
+                if counts.group_pattern
+                else []
+            ),
             sizes_to_table(counts.sizes()),
             "\n## Objects of each class\n",
             _classes_table(counts),

@@ -43,11 +43,6 @@ class ExportImage:
         return self.files[0].source
 
     @property
-    def sha256(self) -> str:
-        """Of the bytes of the file that is used."""
-        return self.files[0].sha256
-
-    @property
     def sources(self) -> tuple[str, ...]:
         """All its names in the CSV, in order of first appearance."""
         return tuple(file.source for file in self.files)

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 
 from rhymes.coco.conversion import ConversionOptions, convert_export
 from rhymes.coco.files import Coco, load_coco
+from rhymes.coco.group_pattern import compile_group_pattern
 from rhymes.coco.label_map import load_label_map
-from rhymes.coco.splits import SPLITS, compile_group_pattern, load_pins
+from rhymes.coco.pins import load_pins
+from rhymes.coco.splits import SPLITS
 from rhymes.common.errors import InputError
 from rhymes.export.fetched import load_image_index
 from tests.support.export_csv import box, cell, indexed_image, polygon, write_csv, write_index
@@ -179,7 +181,8 @@ def test_coco_files_form_one_set(export: Export) -> None:
     labels = (export.out / "labels.txt").read_text(encoding="utf-8")
     assert labels == "__ignore__\nBackground\nRBC\nWBC\n"
     pins = load_pins(export.out / "splits.csv")
-    assert pins == {sha(source): split for source, split in export.splits().items()}
+    assert {pin.image: pin.split for pin in pins} == export.splits()
+    assert {pin.original_sha256 for pin in pins} == {sha(image["source"]) for image in images}
 
 
 def test_rows_of_one_image_are_one_image(export: Export) -> None:
@@ -367,11 +370,14 @@ def test_separator_and_pattern(export: Export) -> None:
         (f"tray{n}/{m}.jpg", cell(box([n, 3, 9, 9], f"RBC-{m}"))) for n in range(15) for m in "1234"
     ]
     pattern = compile_group_pattern(r"tray\d+", "x")
-    export.write(rows).convert(replace(OPTIONS, separator="-", pattern=pattern))
+    report = export.write(rows).convert(replace(OPTIONS, separator="-", pattern=pattern))
     splits = export.splits()
     assert len(export.annotations()) == 60
     assert all(len({splits[f"tray{n}/{m}.jpg"] for m in "1234"}) == 1 for n in range(15))
-    assert set(load_pins(export.out / "splits.csv")) == {f"tray{n}" for n in range(15)}
+    groups = {pin.group for pin in load_pins(export.out / "splits.csv")}
+    assert groups == {f"tray{n}" for n in range(15)}
+    assert report["group_pattern"]["matching"] == 60
+    assert "matches 60 of 60 image names, in 15 groups" in (export.out / "report.md").read_text()
 
 
 def test_growing_export_keeps_its_splits(export: Export) -> None:
@@ -380,8 +386,10 @@ def test_growing_export_keeps_its_splits(export: Export) -> None:
     before: dict[str, str] = {}
     for count in (10, 11, 30, 90):
         pins = export.out / "splits.csv"
-        kept = pins.read_text(encoding="utf-8").removeprefix("group,split\n") if before else ""
-        export.write(rows[-count:], pins=kept).convert()
+        kept = pins.read_text(encoding="utf-8") if before else "group,split\n"
+        export.write(rows[-count:])
+        (export.folder / "splits.csv").write_text(kept, encoding="utf-8")
+        export.convert()
         after = export.splits()
         assert before.items() <= after.items()
         before = after

@@ -1,220 +1,124 @@
-"""Groups that stay together, pins that win, and an export that grows."""
+"""Groups that stay together, and splits that do not depend on the order of anything."""
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rhymes.coco.splits import (
-    SPLITS,
-    assign_splits,
-    compile_group_pattern,
-    load_pins,
-    save_pins,
-    source_to_key,
-)
-from rhymes.common.errors import InputError
-
-FRACTIONS = (0.7, 0.15, 0.15)
+from rhymes.coco.splits import SPLITS, assign_splits, group_images
+from tests.support.split_images import FRACTIONS, Image, image_of
 
 
-@dataclass(frozen=True)
-class Image:
-    source: str
-    sha256: str
-    class_ids: tuple[int, ...] = (1,)
-
-
-def images_of(*names: str) -> list[Image]:
-    """Images of different bytes."""
-    return [Image(name, f"sha of {name}") for name in names]
-
-
-def assign(images: list[Image], pattern: str | None = None, **given: Any) -> dict[str, str]:
-    compiled = compile_group_pattern(pattern, "coco.group_pattern")
-    assignment = assign_splits(images, FRACTIONS, 1, compiled, **given)
-    return {i.source: SPLITS[s] for i, s in zip(images, assignment.splits, strict=True)}
-
-
-def pins_of(images: list[Image], pattern: str | None = None, **given: Any) -> dict[str, str]:
-    compiled = compile_group_pattern(pattern, "coco.group_pattern")
-    return assign_splits(images, FRACTIONS, 1, compiled, **given).pins
-
-
-def test_same_bytes_stay_together() -> None:
-    images = [Image(f"{copy}/{n}.jpg", f"sha {n}") for n in range(30) for copy in "abc"]
-    splits = assign(images)
-    assert all(len({splits[f"{copy}/{n}.jpg"] for copy in "abc"}) == 1 for n in range(30))
-    assert len(pins_of(images)) == 30
+def assign(
+    images: list[Image],
+    keys: dict[str, str] | None = None,
+    joined: list[list[int]] | None = None,
+    seed: int = 1,
+) -> dict[str, str]:
+    groups = group_images(images, keys, joined or [])
+    assignment = assign_splits(images, groups, FRACTIONS, seed)
+    return {
+        image.files[0].source: SPLITS[split]
+        for image, split in zip(images, assignment.splits, strict=True)
+    }
 
 
 @pytest.mark.parametrize(
-    ("pattern", "source", "key"),
+    ("keys", "joined", "groups"),
     [
-        pytest.param(r"tray(\d+)", "x/tray12_3.jpg", "12", id="first group"),
-        pytest.param(r"tray\d+", "x/tray12_3.jpg", "tray12", id="whole match"),
-        pytest.param(r"(?P<film>\w+)/(\d+)", "film/3.jpg", "film", id="first of two"),
-        pytest.param(r"tray(\d+)", "x/plate.jpg", None, id="no match"),
-        pytest.param(r"tray(\d*)", "x/tray.jpg", None, id="empty key joins nothing"),
-        pytest.param(r"tray|(\d+)", "x/tray.jpg", None, id="group not met"),
-        pytest.param(None, "x/tray12.jpg", None, id="no pattern"),
+        pytest.param({}, [], [(0,), (1,), (2,), (3,)], id="nothing joins"),
+        pytest.param({"a": "k", "c": "k"}, [], [(0, 2), (1,), (3,)], id="equal keys"),
+        pytest.param({"a": "k", "c": "l"}, [], [(0,), (1,), (2,), (3,)], id="other keys"),
+        pytest.param({}, [[0, 2], [2, 3]], [(0, 2, 3), (1,)], id="sets that overlap"),
+        pytest.param({"a": "k", "b": "k"}, [[1, 3]], [(0, 1, 3), (2,)], id="key and set"),
+        pytest.param({"D": "k", "a": "k"}, [], [(0, 3), (1,), (2,)], id="another name's key"),
+        pytest.param(
+            {"d": "k", "D": "l", "a": "k", "b": "l"}, [], [(0, 1, 3), (2,)], id="two keys"
+        ),
+        pytest.param({"elsewhere": "k", "a": "k"}, [], [(0,), (1,), (2,), (3,)], id="absent name"),
     ],
 )
-def test_key_of_an_image(pattern: str | None, source: str, key: str | None) -> None:
-    assert source_to_key(source, compile_group_pattern(pattern, "x")) == key
+def test_groups(
+    keys: dict[str, str], joined: list[list[int]], groups: list[tuple[int, ...]]
+) -> None:
+    images = [image_of("a"), image_of("b"), image_of("c"), image_of("d", "D")]
+    found = group_images(images, keys, joined)
+    assert [group.images for group in found] == groups
+    for group in found:
+        names = [file.source for index in group.images for file in images[index].files]
+        assert group.keys == tuple(sorted({keys[name] for name in names if name in keys}))
 
 
-def test_broken_pattern() -> None:
-    with pytest.raises(InputError, match=r"coco.group_pattern: not a regular expression: '\('"):
-        compile_group_pattern("(", "params.yaml: coco.group_pattern")
-
-
-def test_pattern_keeps_a_film_together() -> None:
-    images = images_of(*(f"film{n}/frame{m}.jpg" for n in range(20) for m in range(5)), "one.jpg")
-    splits = assign(images, r"film\d+")
+def test_groups_stay_together() -> None:
+    images = [image_of(f"film{n}/{m}.jpg") for n in range(20) for m in range(5)]
+    keys = {file.source: file.source.split("/")[0] for image in images for file in image.files}
+    joined = [[0, 99], [5, 7]]
+    splits = assign(images, keys, joined)
     for n in range(20):
-        assert len({splits[f"film{n}/frame{m}.jpg"] for m in range(5)}) == 1
+        assert len({splits[f"film{n}/{m}.jpg"] for m in range(5)}) == 1
+    assert splits["film0/0.jpg"] == splits["film19/4.jpg"]
     assert set(splits.values()) == set(SPLITS)
-    assert set(pins_of(images, r"film\d+")) == {*(f"film{n}" for n in range(20)), "sha of one.jpg"}
-
-
-def test_same_bytes_join_two_films() -> None:
-    images = [
-        Image("film1/a.jpg", "A"), Image("film1/b.jpg", "B"), Image("film2/b.jpg", "B"),
-        Image("film2/c.jpg", "C"), Image("copy of c.jpg", "C"),
-        *(Image(f"{n}.jpg", str(n)) for n in range(20)),
-    ]  # fmt: skip
-    splits = assign(images, r"film\d")
-    assert len({splits[image.source] for image in images[:5]}) == 1
-    pins = pins_of(images, r"film\d")
-    assert pins["film1"] == pins["film2"]
-    assert "C" not in pins
 
 
 def test_groups_are_counted() -> None:
-    images = images_of(*(f"{n}.jpg" for n in range(10)))
-    assignment = assign_splits(images, FRACTIONS, 1)
-    assert assignment.groups == {"train": 7, "val": 1, "test": 2}
-    assert sum(assignment.groups.values()) == len(assignment.pins) == 10
+    images = [image_of(f"{n}.jpg") for n in range(10)]
+    groups = group_images(images, joined=[[0, 1, 2]])
+    assignment = assign_splits(images, groups, FRACTIONS, 1)
+    assert sum(assignment.groups.values()) == 8
+    assert assignment.largest_group == 3
+    assert assign_splits([], [], FRACTIONS, 1).largest_group == 0
 
 
-@pytest.mark.parametrize(
-    ("pins", "pattern"),
-    [
-        pytest.param({"sha of film1/a.jpg": "test"}, None, id="by hash"),
-        pytest.param({"film1/a.jpg": "test"}, None, id="by name"),
-        pytest.param({"film1": "test"}, r"film\d", id="by key"),
-        pytest.param({"sha of film1/b.jpg": "test"}, r"film\d", id="hash, pattern added later"),
-    ],
-)
-def test_pin_wins(pins: dict[str, str], pattern: str | None) -> None:
-    images = images_of("film1/a.jpg", "film1/b.jpg", *(f"{n}.jpg" for n in range(20)))
-    free = assign(images, pattern)
-    assert free["film1/a.jpg"] != "test"
-    assert assign(images, pattern, pins=pins)["film1/a.jpg"] == "test"
-    if pattern:
-        assert assign(images, pattern, pins=pins)["film1/b.jpg"] == "test"
-    assert pins.items() <= pins_of(images, pattern, pins=pins).items()
-
-
-def test_group_pinned_to_two_splits() -> None:
-    pins = {"sha of film1/a.jpg": "test", "sha of film1/b.jpg": "train"}
-    with pytest.raises(InputError, match=r"pinned to test and 'sha of film1/b\.jpg' to train"):
-        assign(images_of("film1/a.jpg", "film1/b.jpg"), r"film\d", pins=pins)
-
-
-def test_pin_of_what_is_not_there_stays_pinned() -> None:
-    assignment = assign_splits(images_of("a.jpg"), FRACTIONS, 1, pins={"gone": "test"})
-    assert assignment.missing == ("gone",)
-    assert assignment.pins == {"gone": "test", "sha of a.jpg": "train"}
+@pytest.mark.parametrize("split", range(3))
+def test_pinned_groups_stay(split: int) -> None:
+    images = [image_of(f"{n}.jpg") for n in range(20)]
+    groups = group_images(images, joined=[[3, 4]])
+    for number in range(4):
+        assignment = assign_splits(images, groups, FRACTIONS, 1, {number: split})
+        assert [assignment.splits[index] for index in groups[number].images] == [split] * len(
+            groups[number].images
+        )
 
 
 def test_order_of_the_rows_does_not_matter() -> None:
-    images = [Image(f"{n}.jpg", str(n), (n % 7, n % 3 + 7)) for n in range(100)]
+    images = [image_of(f"{n}.jpg", classes=(n % 7, n % 3 + 7)) for n in range(100)]
     shuffled = random.Random(1).sample(images, len(images))
     assert assign(images) == assign(shuffled)
+    assert assign(images) != assign(images, seed=2)
 
 
-names = st.text('abc/1,"\n\r é', min_size=1, max_size=4)
-exports = st.lists(
-    st.tuples(names, st.integers(0, 30), st.frozensets(st.integers(1, 4), max_size=2)),
-    unique_by=lambda image: image[0],
-    min_size=1,
-    max_size=60,
+def test_names_and_metadata_do_not_matter() -> None:
+    images = [image_of(f"{n}.jpg", classes=(n % 7,)) for n in range(60)]
+    moved = [
+        replace(
+            image,
+            files=tuple(
+                file._replace(source=f"cdn/{file.source}", original_sha256="x", sha256="y")
+                for file in image.files
+            ),
+        )
+        for image in images
+    ]
+    assert [*assign(images).values()] == [*assign(moved).values()]
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.sets(st.integers(0, 30), min_size=2, max_size=4), max_size=10),
+    st.dictionaries(st.integers(0, 30), st.sampled_from("abc")),
+    st.integers(0, 3),
 )
-
-
-@settings(deadline=None, max_examples=60)
-@given(exports, st.data())
-def test_no_image_changes_its_split_when_the_export_grows(
-    export: list[tuple[str, int, frozenset[int]]], data: st.DataObject
+def test_joined_images_are_never_parted(
+    joined: list[set[int]], keys: dict[int, str], seed: int
 ) -> None:
-    images = [Image(name, f"sha {n}", tuple(sorted(classes))) for name, n, classes in export]
-    cut = data.draw(st.integers(0, len(images)))
-    pattern = data.draw(st.sampled_from([None, "[abc]"]))
-    before = assign(images[:cut], pattern)
-    pins = pins_of(images[:cut], pattern)
-    try:
-        after = assign(images, pattern, pins=pins)
-    except InputError:
-        # A new image may have the bytes of one group and the name of another: then no split is
-        # without a leak, and the user must say what to do. Groups by bytes alone never meet.
-        after = before if pattern else {}
-    assert before.items() <= after.items()
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param("group,split\n", id="header only"),
-        pytest.param("group,split\r\n", id="header of a spreadsheet"),
-    ],
-)
-def test_no_pins(tmp_path: Path, text: str) -> None:
-    (tmp_path / "splits.csv").write_bytes(text.encode())
-    assert load_pins(tmp_path / "splits.csv") == {}
-
-
-def test_projects_own_file_is_read(root: Path) -> None:
-    load_pins(root / "data" / "splits.csv")
-
-
-@settings(max_examples=50)
-@given(st.dictionaries(names, st.sampled_from(SPLITS), max_size=5))
-def test_pins_come_back(tmp_path_factory: pytest.TempPathFactory, pins: dict[str, str]) -> None:
-    path = tmp_path_factory.mktemp("pins") / "splits.csv"
-    save_pins(path, pins)
-    assert load_pins(path) == pins
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        pytest.param(
-            "group,split\na,train\nb,validation\n", "row 3: split 'validation'", id="name"
-        ),
-        pytest.param("group,split\n,train\n", "row 2: the group is empty", id="empty group"),
-        pytest.param(
-            "group,split\na,train\na,test\n",
-            "row 3: group 'a' is in train by an earlier row and in test here",
-            id="two splits",
-        ),
-        pytest.param("image,split\na,train\n", "column 'group' is missing", id="other header"),
-        pytest.param("group,split\na\n", "row 2: 1 cells", id="cell missing"),
-    ],
-)
-def test_unusable_pins(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "splits.csv").write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=message):
-        load_pins(tmp_path / "splits.csv")
-
-
-def test_missing_pins_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not found"):
-        load_pins(tmp_path / "splits.csv")
+    images = [image_of(str(n), classes=(n % 4,)) for n in range(31)]
+    by_name = {str(n): key for n, key in keys.items()}
+    splits = assign(images, by_name, [sorted(each) for each in joined], seed)
+    for each in joined:
+        assert len({splits[str(n)] for n in each}) == 1
+    for key in "abc":
+        assert len({splits[name] for name, found in by_name.items() if found == key}) <= 1

@@ -121,6 +121,14 @@ def test_wrong_parameter(folder: Path, changes: dict[str, Any], message: str) ->
         coco.main()
 
 
+@pytest.mark.usefixtures("folder")
+def test_pattern_that_matches_nothing_fails_with_a_report() -> None:
+    write_params(group_pattern=r"film\d+")
+    with pytest.raises(InputError, match=r"coco.group_pattern 'film.* matches none of"):
+        coco.main()
+    assert "matches none of" in (coco.COCO / "report.md").read_text(encoding="utf-8")
+
+
 def test_fractions_of_zero() -> None:
     changes = PARAMS | {"val_fraction": 0, "test_fraction": 0}
     options = coco.params_to_options(dict_to_section(changes, CocoParams, "coco"))

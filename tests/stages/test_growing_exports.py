@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
+from rhymes.common.errors import InputError
 from tests.support.export_project import CLASSES, ExportProject, compare, objects_of
 from tests.support.hostile_server import HostileServer
 
@@ -110,7 +113,7 @@ def test_shrinking(project: ExportProject) -> None:
     after = project.splits()
     assert after == {image: split for image, split in before.items() if image not in gone}
     report_md = (second / "report.md").read_text(encoding="utf-8")
-    assert "15 groups are pinned in splits.csv but not in the export, and stay pinned" in report_md
+    assert "15 images or groups are pinned in splits.csv but not in the export" in report_md
 
     comparison, report = compare(first, second)
     assert {image.source for image in comparison.images.removed} == set(gone)
@@ -222,7 +225,13 @@ def test_new_image_under_an_old_name(project: ExportProject) -> None:
     other = (project.root / "data/raw/59.jpg").read_bytes()
     del project.rows["59.jpg"]
     (project.root / "data/raw/0.jpg").write_bytes(other)
+    # Name and content are pinned to different splits.
+    with pytest.raises(InputError, match=r"image '0\.jpg' in train, but .* in val"):
+        project.run("refused")
+    cured = project.pins().replace("\n0.jpg,", "\n,")
+    (project.root / "data/splits.csv").write_text(cured, encoding="utf-8")
     comparison, report = compare(first, project.run("second"))
+    assert not comparison.changed_split
     # Its bytes are those of the old 59.jpg, so that it is this image under another name.
     assert [(p.old.source, p.new.source) for p in comparison.renamed] == [("59.jpg", "0.jpg")]
     assert [image.source for image in comparison.images.removed] == ["0.jpg"]
@@ -246,3 +255,60 @@ def test_20_added_rows_fetch_20_images(tmp_path: Path, cdn: HostileServer) -> No
     project.run("third", allowed_hosts=[cdn.host])
     assert not cdn.asked, "a smaller export asks for nothing"
     assert len(list((project.root / "data/images").iterdir())) == 30
+
+
+def recompress(project: ExportProject, number: int, **options: Any) -> None:
+    path = project.root / f"data/raw/{number}.jpg"
+    with Image.open(path) as image:
+        image.save(path, "JPEG", **options)
+
+
+def write_comments(project: ExportProject) -> None:
+    """A segment COM behind the first two bytes of each JPEG."""
+    for path in (project.root / "data/raw").glob("*.jpg"):
+        data = path.read_bytes()
+        path.write_bytes(data[:2] + b"\xff\xfe\x00\x06mine" + data[2:])
+
+
+def rename_all(project: ExportProject) -> None:
+    for path in (project.root / "data/raw").glob("*.jpg"):
+        path.rename(path.with_name(f"new-{path.name}"))
+    project.rows = {f"new-{image}": objects for image, objects in project.rows.items()}
+
+
+def convert_to_png(project: ExportProject) -> None:
+    """Other bytes, another name, the same pixels."""
+    for path in (project.root / "data/raw").glob("*.jpg"):
+        with Image.open(path) as image:
+            image.save(path.with_suffix(".png"))
+        path.unlink()
+    project.rows = {image.replace(".jpg", ".png"): each for image, each in project.rows.items()}
+
+
+@pytest.mark.parametrize("fetch_params", [{}, {"jpeg_quality": 60}], ids=["same", "quality"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda project: None, id="nothing"),
+        pytest.param(write_comments, id="comment"),
+        pytest.param(
+            lambda project: [recompress(project, n, quality=50) for n in range(60)],
+            id="recompressed",
+        ),
+        pytest.param(rename_all, id="renamed"),
+        pytest.param(convert_to_png, id="another format"),
+        pytest.param(lambda project: project.add_images(*range(60, 80)), id="grown"),
+        pytest.param(
+            lambda project: project.rows.update(dict(reversed(project.rows.items()))), id="order"
+        ),
+    ],
+)
+def test_no_pinned_image_moves(project: ExportProject, change: Any, fetch_params: Any) -> None:
+    """What docs/bring-your-own-export.md promises of `make keep-splits`."""
+    project.run("first")
+    before = project.splits()
+    project.keep_splits()
+    change(project)
+    project.run("second", **fetch_params)
+    after = {re.sub(r"^new-|\.\w+$", "", image): each for image, each in project.splits().items()}
+    assert {image: after[image.removesuffix(".jpg")] for image in before} == before

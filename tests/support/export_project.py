@@ -69,6 +69,10 @@ class ExportProject:
         """What `make keep-splits` does."""
         shutil.copyfile(self.root / "data/coco/splits.csv", self.root / "data/splits.csv")
 
+    def pins(self) -> str:
+        """Read data/splits.csv."""
+        return (self.root / "data/splits.csv").read_text(encoding="utf-8")
+
     def write(self, **fetch_params: Any) -> None:
         """Write the CSV files and params.yaml."""
         raw = self.root / "data/raw"
