@@ -296,10 +296,11 @@ def agreement_to_warnings(
         merged: objects that were merged with one of another row.
     """
     if images:
+        agreed = f"; the annotators agree on {counts.overall.value:.1%} of what they drew"
         yield (
             f"{count_to_text(images, 'image stands', 'images stand')} in several rows: "
             f"{count_to_text(merged, 'object was', 'objects were')} merged with that of another "
-            f"row; the annotators agree on {counts.overall.value:.1%} of what they drew."
+            f"row{agreed if counts.images else ''}."
         )
     if counts.ties:
         yield (
@@ -314,8 +315,8 @@ def agreement_to_warnings(
     if low:
         yield (
             f"Annotators agree on less than half of {count_to_text(len(low), 'class', 'classes')}: "
-            f"{', '.join(low[:_LISTED])}. A model cannot learn what they do not "
-            "agree on."
+            f"{', '.join(low[:_LISTED])}. Unless the rows of an image are parts of one person's "
+            "work, a model cannot learn it either."
         )
     if counts.emptied:
         yield (

@@ -38,7 +38,7 @@ from rhymes.coco.conversion_counts import ConversionCounts
 from rhymes.coco.export_images import AnnotationCache, ExportImage
 from rhymes.common.csv import load_columns, names_to_text
 from rhymes.common.errors import InputError
-from rhymes.export.annotations import Annotation, Reason
+from rhymes.export.annotations import Annotation, LastTouch, Reason
 from rhymes.export.geometry import GeometryError, Shape, ring_to_region
 
 ANNOTATOR_COLUMNS = (
@@ -136,7 +136,8 @@ class AgreedObject:
         """Return what the annotators made of it."""
         # Of equally many, Counter gives the class that it met first.
         (class_id, _), *_ = Counter(self.classes.values()).most_common(1)
-        return Annotation(class_id, self.shape)
+        touches = [vote.annotation.last_touch for vote in self.votes]
+        return Annotation(class_id, self.shape, max(touches, key=list(LastTouch).index))
 
     def to_votes(self) -> ObjectVotes:
         """Return who named it what, for the figures of agreement."""

@@ -31,7 +31,7 @@ from rhymes.coco.pins import load_pins, pin_groups, pins_to_keep, save_pins
 from rhymes.coco.splits import SPLITS, Assignment, assign_splits, group_images
 from rhymes.common.csv import load_rows
 from rhymes.common.errors import InputError
-from rhymes.export.annotations import Annotation, Reason
+from rhymes.export.annotations import Annotation, LastTouch, Reason
 from rhymes.export.categories import LabelMatcher, load_categories
 from rhymes.export.cells import ANNOTATION_COLUMN, cell_to_items, item_to_annotation, item_to_label
 from rhymes.export.dialects import load_dialect
@@ -255,6 +255,7 @@ def _annotations_to_coco(
                 counts.items_kept += 1
                 counts.items_clipped += annotation.shape.clipped
                 counts.classes[split][annotation.class_id] += 1
+                counts.touches[split][annotation.last_touch] += 1
                 yield _annotation_to_coco(annotation, counts.items_kept, image_id)
 
 
@@ -270,4 +271,6 @@ def _annotation_to_coco(annotation: Annotation, number: int, image_id: int) -> C
     }
     if shape.rings:
         record["segmentation"] = [list(ring) for ring in shape.rings]
+    if annotation.last_touch is not LastTouch.PERSON:
+        record["last_touch"] = str(annotation.last_touch)
     return record

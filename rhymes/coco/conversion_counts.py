@@ -14,7 +14,7 @@ from rhymes.coco.group_pattern import PatternMatches
 from rhymes.coco.split_report import SplitSizes
 from rhymes.coco.splits import SPLITS
 from rhymes.common.errors import InputError
-from rhymes.export.annotations import ITEM_REASONS, ROW_REASONS, Reason
+from rhymes.export.annotations import ITEM_REASONS, ROW_REASONS, LastTouch, Reason
 from rhymes.export.problems import Problem
 
 # Dropping these loses nothing that was wanted: a subset of the classes, and a quorum, are choices.
@@ -63,6 +63,7 @@ class ConversionCounts:
         largest_group: how many images it has.
         group_pattern: what it found, where there is one.
         asked: split -> the fraction of the images that it should have.
+        touches: split -> how many annotations a person or a model last touched.
         merged: what `merging_to_report` says.
         images_in_several_rows: whose rows were merged.
         agreement: of the annotators of these.
@@ -88,6 +89,9 @@ class ConversionCounts:
     largest_group: int = 0
     group_pattern: PatternMatches | None = None
     asked: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0.0))
+    touches: dict[str, Counter[LastTouch]] = field(
+        default_factory=lambda: {split: Counter() for split in SPLITS}
+    )
     merged: dict[str, object] = field(default_factory=dict)
     images_in_several_rows: int = 0
     agreement: AgreementCounts = field(default_factory=AgreementCounts)

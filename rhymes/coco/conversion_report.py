@@ -20,7 +20,7 @@ from rhymes.coco.splits import SPLITS
 from rhymes.common.files import save_json, save_text
 from rhymes.common.markdown import rows_to_table, text_to_cell
 from rhymes.common.text import count_to_text
-from rhymes.export.annotations import ITEM_REASONS, Reason
+from rhymes.export.annotations import ITEM_REASONS, LastTouch, Reason
 from rhymes.export.categories import LabelMatcher
 from rhymes.export.dialects import DIALECTS
 
@@ -39,6 +39,7 @@ def conversion_to_warnings(
         *split_warnings(counts.sizes()),
         *_class_warnings(counts),
         *_image_warnings(images),
+        *_touch_warnings(counts),
         *merging_warnings(images),
         *agreement_to_warnings(
             counts.agreement,
@@ -92,6 +93,18 @@ def _image_warnings(images: Sequence[ExportImage]) -> Iterator[str]:
             f"{count_to_text(len(bare), 'image has', 'images have')} "
             "lost every object to bad data and would "
             f"teach that there is nothing to see: {_list(bare)}."
+        )
+
+
+def _touch_warnings(counts: ConversionCounts) -> Iterator[str]:
+    unseen = {split: counts.touches[split][LastTouch.MODEL] for split in SPLITS}
+    if total := sum(unseen.values()):
+        listed = ", ".join(f"{count} {split}" for split, count in unseen.items() if count)
+        what = "object was found by a model" if total == 1 else "objects were found by a model"
+        held_out = unseen["val"] + unseen["test"]
+        yield (
+            f"{total} {what} and confirmed by nobody ({listed})"
+            + ("; figures of val and test would repeat that model's mistakes." if held_out else ".")
         )
 
 
@@ -172,6 +185,10 @@ def counts_to_report(counts: ConversionCounts) -> dict[str, Any]:
         "groups": counts.groups,
         "group_pattern": counts.group_pattern and counts.group_pattern.to_report(),
         "merged": counts.merged,
+        "last_touch": {
+            split: {str(touch): counts.touches[split][touch] for touch in LastTouch}
+            for split in SPLITS
+        },
         "unknown_labels": dict(counts.unknown_labels.most_common()),
         "agreement": agreement_to_report(counts.agreement, counts.names),
         "warnings": counts.warnings,

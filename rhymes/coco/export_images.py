@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from rhymes.export.annotations import Annotation
+from rhymes.export.annotations import Annotation, LastTouch
 from rhymes.export.fetched import IndexedImage
 from rhymes.export.geometry import Shape
 
@@ -63,8 +63,11 @@ class AnnotationCache:
         if not self._is_at_end:  # a seek flushes the buffer, so that one a row would be slow
             self._file.seek(position)
             self._is_at_end = True
-        pairs = [(annotation.class_id, annotation.shape) for annotation in annotations]
-        values = [[number, s.bbox, s.area, s.rings, s.clipped] for number, s in pairs]
+        values = [
+            [each.class_id, each.last_touch, s.bbox, s.area, s.rings, s.clipped]
+            for each in annotations
+            for s in (each.shape,)
+        ]
         self._end += self._file.write(json.dumps(values).encode() + b"\n")
         return position
 
@@ -73,8 +76,12 @@ class AnnotationCache:
         self._file.seek(position)
         self._is_at_end = False
         return [
-            Annotation(number, Shape(tuple(bbox), area, tuple(map(tuple, rings)), clipped))
-            for number, bbox, area, rings, clipped in json.loads(self._file.readline())
+            Annotation(
+                number,
+                Shape(tuple(bbox), area, tuple(map(tuple, rings)), clipped),
+                LastTouch(touch),
+            )
+            for number, touch, bbox, area, rings, clipped in json.loads(self._file.readline())
         ]
 
 

@@ -59,7 +59,10 @@ class CocoImage(TypedDict):
 
 
 class CocoAnnotation(TypedDict):
-    """An object; without `segmentation` it is a box."""
+    """An object; without `segmentation` it is a box.
+
+    `last_touch` is that of the export's item (`LastTouch`); without it a person touched it last.
+    """
 
     id: int
     image_id: int
@@ -68,6 +71,7 @@ class CocoAnnotation(TypedDict):
     area: float
     iscrowd: int
     segmentation: NotRequired[list[list[float]]]
+    last_touch: NotRequired[str]
 
 
 class Coco(TypedDict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rhymes.export.geometry import Shape
@@ -34,9 +34,24 @@ ROW_REASONS = (Reason.NO_IDENTIFICATIONS, Reason.BAD_CELL, Reason.IMAGE_FAILED)
 ITEM_REASONS = tuple(reason for reason in Reason if reason not in ROW_REASONS)
 
 
+class LastTouch(StrEnum):
+    """Who last touched an object: the value of an item's `last_touch`, from model to person."""
+
+    MODEL = "model"
+    CONFIRMED = "model_confirmed"
+    PERSON = "person"
+
+
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One object in an image: its class id, from 1, and its shape, cut to the image."""
+    """One object in an image.
+
+    Attributes:
+        class_id: from 1.
+        shape: cut to the image.
+        last_touch: equal objects are the same whoever touched them.
+    """
 
     class_id: int
     shape: Shape
+    last_touch: LastTouch = field(default=LastTouch.PERSON, compare=False)

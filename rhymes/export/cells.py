@@ -15,12 +15,17 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rhymes.export.annotations import Annotation, Reason
+from rhymes.export.annotations import Annotation, LastTouch, Reason
 from rhymes.export.categories import LabelMatcher
 from rhymes.export.dialect import Item
 from rhymes.export.dialects import DIALECTS, item_type_to_dialect
 
 ANNOTATION_COLUMN = "output_content"
+
+LAST_TOUCH_KEY = "last_touch"
+"""Key of an item that says, by a `LastTouch`, who last touched it."""
+
+_TOUCHES = frozenset(LastTouch)
 
 # How SQL clients and spreadsheets write a cell without a value.
 _NULLS = frozenset({"", "null", "none", "nan", r"\n"})
@@ -147,7 +152,21 @@ def item_to_annotation(
     if class_id is None:
         return Reason.UNKNOWN_LABEL
     shape = dialect.data_to_shape(item.get("data"), width, height)
-    return shape if isinstance(shape, Reason) else Annotation(class_id, shape)
+    if isinstance(shape, Reason):
+        return shape
+    return Annotation(class_id, shape, item_to_last_touch(item))
+
+
+def item_to_last_touch(item: Item) -> LastTouch:
+    """Say whether a person or a model last touched an item.
+
+    `rhymes merge` writes it into the item. Where that is missing, a score (`proba`) tells what a
+    model found and nobody touched; what has none was drawn by a person.
+    """
+    told = item.get(LAST_TOUCH_KEY)
+    if isinstance(told, str) and told in _TOUCHES:
+        return LastTouch(told)
+    return LastTouch.MODEL if type(item.get("proba")) in (int, float) else LastTouch.PERSON
 
 
 def item_to_label(item: Item) -> str | None:

@@ -332,6 +332,69 @@ def test_warnings(
     assert any(warning in sentence for sentence in report["warnings"]), report["warnings"]
 
 
+def test_two_annotators_a_pixel_apart(export: Export) -> None:
+    """The second one's rows have the same images under other names, and one object less."""
+    rows = [
+        (f"{copy}{n}.jpg", cell(*(box([20 * k + shift, 10, 18, 30]) for k in range(4 - shift))))
+        for shift, copy in enumerate("ab")
+        for n in range(12)
+    ]
+    report = export.write(rows, bytes_of={f"b{n}.jpg": f"a{n}.jpg" for n in range(12)}).convert()
+    assert report["items"]["kept"] == 48
+    assert dropped(report) == {"merged_item": (36, list(range(14, 26)))}
+    assert sorted(a[2][0] for a in export.annotations() if a[0] == "a3.jpg") == [
+        0.5,
+        20.5,
+        40.5,
+        60,
+    ]
+    assert report["agreement"]["annotators"]["annotator 2"]["missed"] == 12
+    (warning,) = (each for each in report["warnings"] if "several rows" in each)
+    assert "36 objects were merged with that of another row" in warning
+    assert "agree on 85.7% of what they drew" in warning
+
+
+def test_annotators_by_a_column(export: Export) -> None:
+    rows = [(f"{n}.jpg", cell(box()), name) for n in range(12) for name in ("ann", "", "ann")]
+    export.write([row[:2] for row in rows])
+    export.save("annotations.csv", [("cdn_file_url", "output_content", "User"), *rows])
+    annotators = export.convert()["agreement"]["annotators"]
+    assert {name: each["objects"] for name, each in annotators.items()} == {
+        "ann": 12, "annotator 2": 12,
+    }  # fmt: skip
+    with pytest.raises(InputError, match=r"no column 'who', which coco.annotator_column"):
+        export.convert(replace(OPTIONS, annotator_column="who"))
+
+
+def test_who_last_touched_an_object(export: Export) -> None:
+    rows = [
+        ("a.jpg", cell(box(proba=0.9), box([50, 50, 9, 9], "WBC"))),
+        ("a.jpg", cell(box([51, 50, 9, 9], "WBC", proba=1))),  # a person drew it, too
+        ("b.jpg", cell(box(proba=0.9, last_touch="model_confirmed"))),
+        ("c.jpg", cell(box(proba=0.9, last_touch="person"), box([1, 1, 5, 5], proba=0.5))),
+        ("d.jpg", cell(box(proba="0.9"), box([1, 1, 5, 5], last_touch=["model"]))),
+    ]
+    report = export.write([*rows, *GOOD]).convert()
+    touches = [
+        (sources[a["image_id"]], a["last_touch"])
+        for split in SPLITS
+        for coco in (export.coco(split),)
+        for sources in ({image["id"]: image["source"] for image in coco["images"]},)
+        for a in coco["annotations"]
+        if "last_touch" in a
+    ]
+    assert sorted(touches) == [
+        ("a.jpg", "model"), ("b.jpg", "model_confirmed"), ("c.jpg", "model"),
+    ]  # fmt: skip
+    counts = {
+        touch: sum(report["last_touch"][split][touch] for split in SPLITS)
+        for touch in ("model", "model_confirmed", "person")
+    }
+    assert counts == {"model": 2, "model_confirmed": 1, "person": 4 + 16}
+    (warning,) = (each for each in report["warnings"] if "confirmed by nobody" in each)
+    assert warning.startswith("2 objects were found by a model and confirmed by nobody (")
+
+
 def test_good_export_has_no_warning(export: Export) -> None:
     assert export.write(GOOD).convert()["warnings"] == []
 
