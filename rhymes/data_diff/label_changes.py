@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,18 +39,51 @@ class LabelChanges:
         return bool(self.added or self.removed or self.redrawn or self.relabelled)
 
 
+@dataclass(frozen=True, eq=False)
+class LabelledObjects:
+    """The objects of an image in one version.
+
+    Attributes:
+        classes: name of each object's class.
+        boxes: float64 [n, 4]: xmin, ymin, xmax, ymax in pixels.
+        outlines: int64 [n]: a checksum of each object's polygons, 0 for a box.
+    """
+
+    classes: Sequence[str]
+    boxes: NDArray[np.float64]
+    outlines: NDArray[np.int64]
+
+
+IndexPairs = Sequence[tuple[int, int]]
+"""Indices of an object in the old version and in the new one."""
+
+
+@dataclass(frozen=True)
+class ObjectMatching:
+    """Which objects of an image are the same in two versions.
+
+    Attributes:
+        same: of one class, and of the very same outline.
+        redrawn: of one class, with another outline.
+        relabelled: of two classes, redrawn or not.
+        removed: indices in the old version alone.
+        added: indices in the new version alone.
+    """
+
+    same: IndexPairs
+    redrawn: IndexPairs
+    relabelled: IndexPairs
+    removed: Sequence[int]
+    added: Sequence[int]
+
+
 Names = Mapping[int, str]
 
 
 def compare_labels(
     old: ImageLabels, new: ImageLabels, old_names: Names, new_names: Names
 ) -> LabelChanges:
-    """Find the objects of the old version in the new one.
-
-    Objects at the very same index belong together first, those of the same class before others;
-    what is left is matched as detections are (`rhymes.detections.matching`): IoU of the boxes from
-    0.5, within classes, then across them. An image that came back in another size is compared as
-    if it had been scaled.
+    """Count what became of the objects of the old version, see `match_objects`.
 
     Args:
         old: The image in the old version.
@@ -57,33 +91,66 @@ def compare_labels(
         old_names: Class names of the old version by id.
         new_names: Those of the new one.
     """
-    changes = LabelChanges()
-    numbers: dict[str, int] = {}
     left, right = (
-        _Side(
-            [names[number] for number in image.class_ids.tolist()],
-            np.array(
-                [
-                    numbers.setdefault(names[number], len(numbers))
-                    for number in image.class_ids.tolist()
-                ],
-                np.int32,
-            ),
-            image.boxes,
-            image.outlines,
+        LabelledObjects(
+            [names[number] for number in image.class_ids.tolist()], image.boxes, image.outlines
         )
         for image, names in ((old, old_names), (new, new_names))
     )
     is_scaled = (old.width, old.height) != (new.width, new.height)
-    if is_scaled:
-        right.boxes = right.boxes * ([old.width / new.width, old.height / new.height] * 2)
+    scale = (old.width / new.width, old.height / new.height) if is_scaled else None
+    matching = match_objects(left, right, scale)
+    return LabelChanges(
+        added=Counter(right.classes[index] for index in matching.added),
+        removed=Counter(left.classes[index] for index in matching.removed),
+        redrawn=Counter(right.classes[index] for _, index in matching.redrawn),
+        relabelled=Counter((left.classes[i], right.classes[j]) for i, j in matching.relabelled),
+        same=Counter(right.classes[index] for _, index in matching.same),
+    )
+
+
+def match_objects(
+    old: LabelledObjects, new: LabelledObjects, scale: tuple[float, float] | None = None
+) -> ObjectMatching:
+    """Find the objects of the old version in the new one.
+
+    Objects at the very same place belong together first, those of the same class before others;
+    what is left is matched as detections are (`rhymes.detections.matching`): IoU of the boxes from
+    0.5, within classes, then across them. An image that came back in another size is compared as
+    if it had been scaled.
+
+    Args:
+        old: The objects in the old version.
+        new: Those in the new one.
+        scale: Width and height of the old image over those of the new one, where they differ.
+    """
+    numbers: dict[str, int] = {}
+    left, right = (
+        _Side(
+            each.classes,
+            np.array([numbers.setdefault(name, len(numbers)) for name in each.classes], np.int32),
+            each.boxes,
+            each.outlines,
+        )
+        for each in (old, new)
+    )
+    same: list[tuple[int, int]] = []
+    relabelled: list[tuple[int, int]] = []
+    if scale:
+        right.boxes = right.boxes * (list(scale) * 2)
     else:
-        _pair_identical(left, right, changes, by_class=True)
-        _pair_identical(left, right, changes, by_class=False)
-    _pair_by_overlap(left, right, changes, is_scaled=is_scaled)
-    changes.removed.update(left.classes[index] for index in left.free)
-    changes.added.update(right.classes[index] for index in right.free)
-    return changes
+        same += _pair_identical(left, right, by_class=True)
+        relabelled += _pair_identical(left, right, by_class=False)
+    overlapping, confused = _pair_by_overlap(left, right)
+    is_same = _SAME_IN_ANOTHER_SIZE if scale else math.inf
+    same += [(i, j) for i, j, iou in overlapping if iou >= is_same]
+    return ObjectMatching(
+        same,
+        [(i, j) for i, j, iou in overlapping if iou < is_same],
+        [*relabelled, *confused],
+        left.free,
+        right.free,
+    )
 
 
 class _Side:
@@ -91,7 +158,7 @@ class _Side:
 
     def __init__(
         self,
-        classes: list[str],
+        classes: Sequence[str],
         numbers: NDArray[np.int32],
         boxes: NDArray[np.float64],
         outlines: NDArray[np.int64],
@@ -115,30 +182,25 @@ class _Side:
         self.free = [index for index in self.free if index not in indices]
 
 
-def _pair_identical(left: _Side, right: _Side, changes: LabelChanges, *, by_class: bool) -> None:
+def _pair_identical(left: _Side, right: _Side, *, by_class: bool) -> list[tuple[int, int]]:
     """Pair objects of the very same box and outline."""
     waiting: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for index, key in zip(left.free, left.keys(by_class=by_class), strict=True):
         waiting[key].append(index)
-    taken: tuple[set[int], set[int]] = set(), set()
+    pairs: list[tuple[int, int]] = []
     for index, key in zip(right.free, right.keys(by_class=by_class), strict=True):
-        if not waiting.get(key):
-            continue
-        partner = waiting[key].pop(0)
-        taken[0].add(partner)
-        taken[1].add(index)
-        if by_class:
-            changes.same[right.classes[index]] += 1
-        else:
-            changes.relabelled[left.classes[partner], right.classes[index]] += 1
-    left.take(taken[0])
-    right.take(taken[1])
+        if waiting.get(key):
+            pairs.append((waiting[key].pop(0), index))
+    _take(left, right, pairs)
+    return pairs
 
 
-def _pair_by_overlap(left: _Side, right: _Side, changes: LabelChanges, *, is_scaled: bool) -> None:
-    """Pair what is left by the overlap of the boxes."""
+def _pair_by_overlap(
+    left: _Side, right: _Side
+) -> tuple[list[tuple[int, int, float]], list[tuple[int, int]]]:
+    """Pair what is left by the overlap of the boxes: those of one class with IoU, and others."""
     if not left.free or not right.free:
-        return
+        return [], []
     # Its import takes seconds, and where images were added or removed nobody needs it.
     from rhymes.detections.matching import match_boxes
 
@@ -146,12 +208,12 @@ def _pair_by_overlap(left: _Side, right: _Side, changes: LabelChanges, *, is_sca
         (left.boxes[left.free], left.numbers[left.free]),
         (right.boxes[right.free], right.numbers[right.free]),
     )
-    for pair in matching.same:
-        is_same = is_scaled and pair.iou >= _SAME_IN_ANOTHER_SIZE
-        (changes.same if is_same else changes.redrawn)[right.classes[right.free[pair.right]]] += 1
-    for pair in matching.confused:
-        classes = left.classes[left.free[pair.left]], right.classes[right.free[pair.right]]
-        changes.relabelled[classes] += 1
-    pairs = (*matching.same, *matching.confused)
-    left.take({left.free[pair.left] for pair in pairs})
-    right.take({right.free[pair.right] for pair in pairs})
+    same = [(left.free[pair.left], right.free[pair.right], pair.iou) for pair in matching.same]
+    confused = [(left.free[pair.left], right.free[pair.right]) for pair in matching.confused]
+    _take(left, right, [*((i, j) for i, j, _ in same), *confused])
+    return same, confused
+
+
+def _take(left: _Side, right: _Side, pairs: IndexPairs) -> None:
+    left.take({i for i, _ in pairs})
+    right.take({j for _, j in pairs})
