@@ -67,6 +67,11 @@ GROUPS: dict[str, dict[str, Command]] = {
         ),
     },
     "Keep versions": {
+        "merge": Command(
+            "rhymes.corrections.merge",
+            "put corrected annotations back into the export that they came from",
+            "versions",
+        ),
         "publish": Command(
             "rhymes.registry.publish",
             "register the model that the pipeline made as a published version (a Git tag)",

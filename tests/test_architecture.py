@@ -29,7 +29,7 @@ ORDER = (
     "cli",
     "project",
     "detector",
-    ("predictions", "registry"),
+    ("predictions", "registry", "corrections"),
     "metrics",
     ("data_diff", "client", "serving", "page"),
     "versions",

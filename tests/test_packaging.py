@@ -27,7 +27,7 @@ ROOTS = {
     "serve": ["rhymes/serving/serve.py"],
     "versions": [
         "rhymes/registry/publish.py", "rhymes/registry/fetch.py", "rhymes/data_diff/diff.py",
-        "rhymes/project/why/explain.py",
+        "rhymes/corrections/merge.py",        "rhymes/project/why/explain.py",
     ],
     "train": ["stages"],
 }  # fmt: skip

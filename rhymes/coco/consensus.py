@@ -22,7 +22,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,15 +35,9 @@ from tqdm import tqdm
 from rhymes.coco.agreement import ObjectVotes
 from rhymes.coco.conversion_counts import ConversionCounts
 from rhymes.coco.export_images import AnnotationCache, ExportImage
-from rhymes.common.csv import load_columns, names_to_text
 from rhymes.common.errors import InputError
 from rhymes.export.annotations import Annotation, LastTouch, Reason
 from rhymes.export.geometry import GeometryError, Shape, ring_to_region
-
-ANNOTATOR_COLUMNS = (
-    "annotator", "annotator_id", "annotated_by", "user", "user_id", "username", "email",
-)  # fmt: skip
-"""Columns that name who drew a row, by what platforms call them; the first that is there counts."""
 
 # So much IoU a pair of one class counts more than one of two classes: a plate and what lies on it
 # may overlap as much as each does with its twin.
@@ -86,29 +79,6 @@ class Vote:
     annotator: str
     row: int
     annotation: Annotation
-
-
-def find_annotator_column(annotations: Path, wanted: str | None) -> str | None:
-    """Return the column of an annotations CSV that names who drew a row; None without one.
-
-    Args:
-        annotations: the CSV.
-        wanted: its name; None for the first of `ANNOTATOR_COLUMNS` that is there, in any case of
-            letters.
-
-    Raises:
-        InputError: the column that is wanted is not there, or the header cannot be read.
-    """
-    columns = load_columns(annotations)
-    if wanted is None:
-        names = {column.strip().lower(): column for column in reversed(columns)}
-        return next((names[each] for each in ANNOTATOR_COLUMNS if each in names), None)
-    if wanted not in columns:
-        raise InputError(
-            f"{annotations}: row 1: no column '{wanted}', which coco.annotator_column names; "
-            f"the header has {names_to_text(columns)}"
-        )
-    return wanted
 
 
 class AgreedObject:

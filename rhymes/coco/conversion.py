@@ -15,7 +15,7 @@ from re import Pattern
 
 from tqdm import tqdm
 
-from rhymes.coco.consensus import ConsensusOptions, find_annotator_column, reach_consensus
+from rhymes.coco.consensus import ConsensusOptions, reach_consensus
 from rhymes.coco.conversion_counts import ConversionCounts
 from rhymes.coco.conversion_report import (
     conversion_to_warnings,
@@ -32,6 +32,7 @@ from rhymes.coco.splits import SPLITS, Assignment, assign_splits, group_images
 from rhymes.common.csv import load_rows
 from rhymes.common.errors import InputError
 from rhymes.export.annotations import Annotation, LastTouch, Reason
+from rhymes.export.annotators import find_annotator_column
 from rhymes.export.categories import LabelMatcher, load_categories
 from rhymes.export.cells import ANNOTATION_COLUMN, cell_to_items, item_to_annotation, item_to_label
 from rhymes.export.dialects import load_dialect

@@ -6,7 +6,6 @@ import io
 import math
 from collections.abc import Sequence
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from rhymes.coco import consensus
 from rhymes.coco.consensus import (
     ConsensusOptions,
     Vote,
-    find_annotator_column,
     reach_consensus,
     shape_iou,
     votes_to_objects,
@@ -30,7 +28,7 @@ from rhymes.common.errors import InputError
 from rhymes.export.annotations import Annotation
 from rhymes.export.dialects.polygons import data_to_shape
 from rhymes.export.geometry import Box, Shape, clip_box
-from tests.support.export_csv import indexed_image, write_csv
+from tests.support.export_csv import indexed_image
 
 RBC, WBC, CAT = 1, 2, 3
 NAMES = ("RBC", "WBC", "CAT")
@@ -298,30 +296,6 @@ def test_report_for_people() -> None:
     assert "| 0.jpg | 0.000 | 1 | 2, 3 |" in text
     assert len(counts_to_report(counts)["agreement"]["least_agreed"]) == 100
     assert "Agreement" not in counts_to_markdown(ConversionCounts(("RBC",)))
-
-
-@pytest.mark.parametrize(
-    ("header", "wanted", "found"),
-    [
-        pytest.param(("image_url", "output_content"), None, None, id="none"),
-        pytest.param(("image_url", "User", "output_content"), None, "User", id="any case"),
-        pytest.param(("user_id", "annotator", "image_url"), None, "annotator", id="the best"),
-        pytest.param(("image_url", "who"), "who", "who", id="named"),
-    ],
-)
-def test_annotator_column(
-    tmp_path: Path, header: tuple[str, ...], wanted: str | None, found: str | None
-) -> None:
-    write_csv(tmp_path / "annotations.csv", [header])
-    assert find_annotator_column(tmp_path / "annotations.csv", wanted) == found
-
-
-def test_annotator_column_that_is_not_there(tmp_path: Path) -> None:
-    write_csv(tmp_path / "annotations.csv", [("image_url", "user")])
-    with pytest.raises(
-        InputError, match=r"no column 'who', which coco.annotator_column names; the"
-    ):
-        find_annotator_column(tmp_path / "annotations.csv", "who")
 
 
 def test_a_crowd_of_thousands_is_paired_in_seconds() -> None:

@@ -1,0 +1,1 @@
+"""What people corrected, put back into the export that it came from."""
