@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+import orjson
 
 from rhymes.export.annotations import Annotation, LastTouch
 from rhymes.export.fetched import IndexedImage
@@ -68,7 +69,7 @@ class AnnotationCache:
             for each in annotations
             for s in (each.shape,)
         ]
-        self._end += self._file.write(json.dumps(values).encode() + b"\n")
+        self._end += self._file.write(orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE))
         return position
 
     def read(self, position: int) -> list[Annotation]:
@@ -81,7 +82,7 @@ class AnnotationCache:
                 Shape(tuple(bbox), area, tuple(map(tuple, rings)), clipped),
                 LastTouch(touch),
             )
-            for number, touch, bbox, area, rings, clipped in json.loads(self._file.readline())
+            for number, touch, bbox, area, rings, clipped in orjson.loads(self._file.readline())
         ]
 
 

@@ -11,9 +11,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NotRequired, TypedDict, cast
 from urllib.parse import unquote
+
+import orjson
 
 from rhymes.common.errors import InputError
 from rhymes.common.files import written_aside
@@ -115,13 +118,35 @@ def save_coco(
         ):  # fmt: skip
             file.write(f',\n"{name}": [')
             for number, record in enumerate(records):
-                file.write((",\n" if number else "\n") + _json(record))
+                file.write((",\n" if number else "\n") + _record_to_json(record))
             file.write("\n]")
         file.write("}\n")
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_key_to_json = cache(_json)
+
+
+def _record_to_json(record: Mapping[str, Any]) -> str:
+    """Return what `_json` does, in a quarter of the time for an outline."""
+    pairs = (f"{_key_to_json(key)}: {_value_to_json(value)}" for key, value in record.items())
+    return f"{{{', '.join(pairs)}}}"
+
+
+def _value_to_json(value: object) -> str:
+    if type(value) is int:
+        return str(value)
+    if not isinstance(value, float | list):
+        return _json(value)
+    try:
+        text = orjson.dumps(value)
+    except TypeError:
+        return _json(value)
+    # Of numbers in lists orjson leaves out the spaces alone, but for exponents, 0.00001 (where
+    # Python writes one), and null for what is no number.
+    if text.translate(None, b"0123456789.,-[]") or b"0.0000" in text:
+        return _json(value)
+    return text.replace(b",", b", ").decode()
 
 
 def load_coco(path: Path) -> Coco:

@@ -13,7 +13,10 @@ import ast
 import json
 import math
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
+
+import orjson
 
 from rhymes.export.annotations import Annotation, LastTouch, Reason
 from rhymes.export.categories import LabelMatcher
@@ -35,6 +38,8 @@ MAX_CELL = 5_000_000
 
 # Twenty times the nesting of any real cell. Python's own limits differ from release to release.
 MAX_DEPTH = 100
+
+_CONTAINERS = frozenset({dict, list, tuple})
 
 # What a Python literal may hold besides literals: repr() of a NaN, and JSON's own constants.
 _CONSTANTS: dict[str, float | bool | None] = {
@@ -79,7 +84,7 @@ def cell_to_value(text: str) -> object:
     if len(text) > MAX_CELL:
         raise ValueError("too long")
     try:
-        return json.loads(text)
+        return _json_to_value(text)
     except ValueError:
         tree = ast.parse(text, mode="eval")
     try:
@@ -88,18 +93,26 @@ def cell_to_value(text: str) -> object:
         return ast.literal_eval(_NamesToConstants().visit(tree))
 
 
+def _json_to_value(text: str) -> object:
+    """Parse JSON, with what Python's own parser takes besides: NaN, half of a surrogate pair."""
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return json.loads(text)
+
+
 def _check_depth(value: object) -> None:
     """Raise ValueError for lists and mappings in more than `MAX_DEPTH` of each other."""
     level: list[Any] = [[value]]
     for _ in range(MAX_DEPTH + 1):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, (dict, list, tuple))
-        ]
-        if not level:
+        inner = list(
+            chain.from_iterable(
+                outer.values() if isinstance(outer, dict) else outer for outer in level
+            )
+        )
+        if _CONTAINERS.isdisjoint(map(type, inner)):
             return
+        level = [each for each in inner if type(each) in _CONTAINERS]
     raise ValueError("nested too deeply")
 
 

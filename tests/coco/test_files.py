@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import math
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
 from rhymes.coco.files import CocoAnnotation, CocoImage, load_coco, names_to_categories, save_coco
@@ -50,6 +53,31 @@ def test_record_a_line(tmp_path: Path) -> None:
     text = save(tmp_path / "train.json").read_text(encoding="utf-8")
     lines = [json.loads(line.rstrip(",")) for line in text.splitlines() if line.startswith('{"id"')]
     assert lines == [*names_to_categories(NAMES), *IMAGES, *ANNOTATIONS]
+
+
+NUMBERS = st.one_of(
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(0, 1e4).map(lambda value: round(value, 2)),
+    st.sampled_from([0.0, -0.0, 1e-4, 9.9e-5, 1e-5, 10.00001, 1e15, 1e16, 1e17, 2**64, -(2**70)]),
+)
+
+
+@given(st.lists(NUMBERS | st.lists(NUMBERS | st.text() | st.none() | st.booleans())), NUMBERS)
+def test_numbers_are_written_as_python_writes_them(numbers: list[Any], area: float) -> None:
+    record: Any = {"id": 1, "segmentation": numbers, "area": area, "source": 'é", ,\n', "x": None}
+    with tempfile.TemporaryDirectory() as name:
+        path = save(Path(name) / "a.json", images=[], annotations=[record])
+        written = path.read_text(encoding="utf-8").split('"annotations": [\n')[1]
+    assert written == json.dumps(record, ensure_ascii=False) + "\n]}\n"
+
+
+@pytest.mark.parametrize("area", [math.nan, math.inf, [1.0, math.nan], [[1.0], [-math.inf]]])
+def test_what_is_no_number_is_not_written(tmp_path: Path, area: Any) -> None:
+    record: Any = {"id": 1, "area": area}
+    with pytest.raises(ValueError, match="Out of range float"):
+        save(tmp_path / "a.json", annotations=[record])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_pycocotools_reads_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
