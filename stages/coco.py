@@ -77,6 +77,7 @@ def main() -> None:
     print(f"coco: {counts_to_summary(counts)}\nSee {COCO / 'report.md'}.")
     if counts.group_pattern:
         counts.group_pattern.check()
+    counts.check_plausible()
     counts.check_losses(params.max_dropped_fraction, COCO / "report.json")
 
 

@@ -28,6 +28,7 @@ from rhymes.coco.group_pattern import find_pattern_keys
 from rhymes.coco.label_map import save_label_map, save_labels
 from rhymes.coco.merging import merge_images, merging_to_report
 from rhymes.coco.pins import load_pins, pin_groups, pins_to_keep, save_pins
+from rhymes.coco.plausibility import Plausibility
 from rhymes.coco.splits import SPLITS, Assignment, assign_splits, group_images
 from rhymes.common.csv import load_rows
 from rhymes.common.errors import InputError
@@ -93,6 +94,9 @@ def convert_export(
     with annotation_cache(folder) as cache:
         reader = _Reader(export, matcher, counts, cache, options.annotator_column)
         images = merge_images(reader.read())
+        findings = reader.plausibility.findings()
+        counts.implausible = findings.errors
+        counts.warnings += findings.errors + findings.warnings
         reach_consensus(images, cache, counts, options.consensus, reader.annotators)
         if not any(image.class_ids for image in images):
             save_report(folder, counts)
@@ -144,6 +148,7 @@ class _Reader:
         self._images: dict[str, ExportImage] = {}
         self._annotator_column = find_annotator_column(self._path, annotator_column)
         self.annotators: dict[int, str] = {}
+        self.plausibility = Plausibility()
 
     def read(self) -> list[ExportImage]:
         """Return the images of all rows that are kept, in order of first appearance."""
@@ -181,6 +186,7 @@ class _Reader:
         for item in items:
             self._counts.items_read += 1
             read = item_to_annotation(item, self._matcher, image.file.width, image.file.height)
+            self.plausibility.see(item, read, image.file)
             if isinstance(read, Annotation):
                 annotations.append(read)
                 continue

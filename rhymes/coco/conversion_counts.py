@@ -67,6 +67,7 @@ class ConversionCounts:
         merged: what `merging_to_report` says.
         images_in_several_rows: whose rows were merged.
         agreement: of the annotators of these.
+        implausible: sentences about coordinates that cannot be pixels; among the warnings, too.
         warnings: sentences.
     """
 
@@ -95,6 +96,7 @@ class ConversionCounts:
     merged: dict[str, object] = field(default_factory=dict)
     images_in_several_rows: int = 0
     agreement: AgreementCounts = field(default_factory=AgreementCounts)
+    implausible: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -144,6 +146,15 @@ class ConversionCounts:
             self.rows_kept + rows, self.items_kept + items, self.items_kept,
         ):  # fmt: skip
             raise RuntimeError(f"the conversion's counts do not add up: {self}")
+
+    def check_plausible(self) -> None:
+        """Refuse a conversion of coordinates that cannot be pixels of their images.
+
+        Raises:
+            InputError: with the likely cause and its cure.
+        """
+        if self.implausible:
+            raise InputError("\n".join(["the coordinates cannot be right:", *self.implausible]))
 
     def check_losses(self, max_dropped_fraction: float, report: Path) -> None:
         """Refuse a conversion that loses more than a fraction of its rows or objects.

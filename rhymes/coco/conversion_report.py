@@ -63,6 +63,7 @@ def why_nothing_is_left(counts: ConversionCounts) -> str:
         found = ", ".join(f"'{label}' ({count})" for label, count in labels)
         lines.append(f"  most frequent labels in annotations.csv: {found}")
         lines.append(f"  classes in categories.csv: {_list(counts.names)}")
+    lines += counts.implausible
     return "\n".join(lines)
 
 

@@ -51,6 +51,8 @@ class Dialect:
         item_type: An item's `type`; it tells the dialect of an item, since one file may mix them.
         item_to_label: Returns the label where the dialect has it; None without one.
         data_to_shape: Reads an item's `data` for an image of a width and a height in pixels.
+        data_to_box: Returns x, y, width and height of an item's `data` as they stand, of any size
+            and anywhere; None for another form.
         data_form: What an item's `data` looks like, for messages.
         object_to_item: Makes the item of an object; keys in the order to write them in.
     """
@@ -60,6 +62,7 @@ class Dialect:
     item_type: str
     item_to_label: Callable[[Item], str | None]
     data_to_shape: Callable[[object, int, int], Shape | Reason]
+    data_to_box: Callable[[object], Box | None]
     data_form: str
     object_to_item: Callable[[ExportObject], dict[str, Any]]
 

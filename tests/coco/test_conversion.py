@@ -546,3 +546,25 @@ def test_examples_lead_to_the_cause(export: Export) -> None:
     examples = export.report()["examples"]
     assert list(examples) == ["bad_cell", "label_not_text", "wrong_form"]
     assert "the label is a number" in (export.out / "report.md").read_text(encoding="utf-8")
+
+
+def test_coordinates_that_cannot_be_right(export: Export) -> None:
+    """They stop the conversion, with their cause, in the report as well."""
+    rows = [(f"{n}.jpg", cell(box([n / 50, 0.1, 0.3, 0.4]))) for n in range(20)]
+    export.write(rows)
+    counts = convert_export(export.folder, export.folder / "splits.csv", export.out, OPTIONS)
+    with pytest.raises(InputError, match=r"cannot be right:\n.*look like fractions of the image"):
+        counts.check_plausible()
+    assert "fractions of the image" in export.report()["warnings"][0]
+
+
+def test_coordinates_of_which_nothing_is_left(export: Export) -> None:
+    rows = [(f"{n}.jpg", cell(box([400 + n, 300, 80, 60]))) for n in range(20)]
+    with pytest.raises(InputError, match="20 of 20 objects reach out of their image"):
+        export.write(rows).convert()
+
+
+def test_plausible_coordinates_pass(export: Export) -> None:
+    export.write(GOOD)
+    counts = convert_export(export.folder, export.folder / "splits.csv", export.out, OPTIONS)
+    counts.check_plausible()

@@ -13,7 +13,7 @@ from rhymes.common.errors import InputError
 from rhymes.export.annotations import Reason
 from rhymes.export.dialect import Dialect, ExportObject, Item, is_coordinate, value_to_label
 from rhymes.export.dialects import DIALECTS
-from rhymes.export.geometry import Shape, clip_box
+from rhymes.export.geometry import Box, Shape, clip_box
 from rhymes.predictions import predict
 from tests.support.export_csv import box, cell, polygon, write_csv
 from tests.support.export_loop import assert_same_objects, export_to_coco
@@ -34,6 +34,15 @@ def corners_to_shape(data: object, width: int, height: int) -> Shape | Reason:
     return clip_box((left, top, right - left, bottom - top), width, height) or Reason.OUTSIDE_IMAGE
 
 
+def corners_to_box(data: object) -> Box | None:
+    if not isinstance(data, dict):
+        return None
+    left, top, right, bottom = (data.get(side) for side in ("left", "top", "right", "bottom"))
+    if not all(map(is_coordinate, (left, top, right, bottom))):
+        return None
+    return left, top, right - left, bottom - top
+
+
 def item_to_class(item: Item) -> str | None:
     return value_to_label(item.get("class"))
 
@@ -50,6 +59,7 @@ CORNERS = Dialect(
     item_type="corners",
     item_to_label=item_to_class,
     data_to_shape=corners_to_shape,
+    data_to_box=corners_to_box,
     data_form="left, top, right, bottom",
     object_to_item=object_to_corners,
 )

@@ -18,7 +18,7 @@ from rhymes.export.dialect import (
     is_coordinate,
     value_to_label,
 )
-from rhymes.export.geometry import MIN_SIDE, Shape, clip_box
+from rhymes.export.geometry import MIN_SIDE, Box, Shape, clip_box
 
 
 def item_to_label(item: Item) -> str | None:
@@ -41,6 +41,14 @@ def data_to_shape(data: object, width: int, height: int) -> Shape | Reason:
     return clip_box((x, y, box_width, box_height), width, height) or Reason.OUTSIDE_IMAGE
 
 
+def data_to_box(data: object) -> Box | None:
+    """Return the four numbers; None where they are not four."""
+    if not isinstance(data, list | tuple) or len(data) != 4 or not all(map(is_coordinate, data)):
+        return None
+    x, y, box_width, box_height = map(float, data)
+    return x, y, box_width, box_height
+
+
 def object_to_item(written: ExportObject) -> dict[str, Any]:
     """Write an object's box; its outline is left out."""
     return {
@@ -59,6 +67,7 @@ DIALECT = Dialect(
     item_type="boundingBox",
     item_to_label=item_to_label,
     data_to_shape=data_to_shape,
+    data_to_box=data_to_box,
     data_form="[x, y, width, height] in pixels",
     object_to_item=object_to_item,
 )

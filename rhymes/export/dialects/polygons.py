@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, TypeGuard
 
 from rhymes.export import geometry
@@ -19,7 +20,7 @@ from rhymes.export.dialect import (
     value_to_label,
 )
 from rhymes.export.dialects import boxes
-from rhymes.export.geometry import Shape
+from rhymes.export.geometry import Box, Shape
 
 
 def item_to_label(item: Item) -> str | None:
@@ -89,6 +90,19 @@ def _is_pair(entry: object) -> bool:
     )
 
 
+def data_to_box(data: object) -> Box | None:
+    """Return the box around all points; None where one is no point."""
+    rings = data if _is_in_parts(data) else [data]
+    points = [point for ring in rings if isinstance(ring, list | tuple) for point in ring]
+    if not points or not all(map(_is_pair, points)):
+        return None
+    if not all(map(is_coordinate, chain.from_iterable(points))):
+        return None
+    left, top = (float(min(values)) for values in zip(*points, strict=True))
+    right, bottom = (float(max(values)) for values in zip(*points, strict=True))
+    return left, top, right - left, bottom - top
+
+
 def object_to_item(written: ExportObject) -> dict[str, Any]:
     """Write an object's outline; one without an outline as a box, rather than lose it."""
     if written.ring is None:
@@ -111,6 +125,7 @@ DIALECT = Dialect(
     item_type="polygon",
     item_to_label=item_to_label,
     data_to_shape=data_to_shape,
+    data_to_box=data_to_box,
     data_form="[[x, y], [x, y], ...] in pixels",
     object_to_item=object_to_item,
 )
