@@ -15,11 +15,12 @@ from rhymes.common.errors import InputError
 from rhymes.export.categories import load_categories
 from rhymes.export.cells import ANNOTATION_COLUMN
 from rhymes.export.dialects import load_dialect
+from rhymes.export.export_files import ExportFiles
 from rhymes.export.export_folder import ExportFolder
 from rhymes.export.fetched import load_image_index
-from rhymes.export.fetching import load_export_file
 from rhymes.export.foreign_export import ANNOTATIONS, CATEGORIES, convert_foreign_export
 from rhymes.export.formats import AUTO, find_format
+from rhymes.versions.dvc import find_cache_folders
 
 INDEX = "index.csv"
 
@@ -73,7 +74,8 @@ class ExportTable:
         Raises:
             InputError: Why it cannot be read, or the path is refused.
         """
-        return load_export_file(self.folder, source, _MAX_BYTES)
+        files = ExportFiles(self.folder, find_cache_folders(Path(".dvc"), self.folder))
+        return files.load(source, _MAX_BYTES)
 
     def content(self, source: str) -> str | None:
         """Return the SHA-256 of an image's original bytes; None where nothing tells it."""
