@@ -1,14 +1,17 @@
-"""Links in the project's Markdown files lead to files and headings that are there."""
+"""Links in the project's Markdown files lead somewhere, and DVC reads the options shown there."""
 
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from dvc.utils.hydra import to_hydra_overrides
 
+from rhymes.common.params import load_params
 from tools.deps import ROOT
 
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -105,3 +108,15 @@ def test_tables_name_no_module_that_is_gone() -> None:
             there = {f"{path.name}/" if path.is_dir() else path.stem for path in inside}
             for row in re.findall(r"^\| (`.*?) \|", table, re.M):
                 assert set(re.findall(r"`([^`]+)`", row)) <= there, f"{title}: {row}"
+
+
+def test_dvc_reads_the_options_that_are_shown() -> None:
+    """A shell takes one pair of quotes away, and DVC another."""
+    params = load_params(ROOT / "params.yaml")
+    option = re.compile(r"""-S ('[^'\n]*'|"[^"\n]*"|[^\s`'"]*\w=(?!\.\.\.)[^\s`]+)""")
+    texts = [(ROOT / path).read_text(encoding="utf-8") for path in list_documents()]
+    found = {shlex.split(value)[0] for text in texts for value in option.findall(text)}
+    assert len(found) > 10
+    for override in to_hydra_overrides(sorted(found)):
+        section, _, key = override.key_or_group.partition(".")
+        assert key.split(".")[0] in params[section], override.input_line
