@@ -20,6 +20,7 @@ from rhymes.export.fetched import Fetched, IndexedImage, Source, Tolerance
 from rhymes.images.access import DownloadAccess
 from rhymes.images.download import Downloader, DownloadLimits
 from rhymes.images.images import decode_image, pixels_to_sha256
+from rhymes.images.object_stores import ObjectStores, is_object_url
 
 # Failures in a row after which the rest is not tried: a host that is down answers none of a
 # hundred thousand URLs, each after all its tries.
@@ -103,6 +104,7 @@ class _Fetcher:
         self._written: set[str] = set()
         self._own = threading.local()
         self._downloaders: list[Downloader] = []
+        self._stores = ObjectStores(options.limits)
         # More at once would not be faster, and an image takes up to 16 bytes a pixel meanwhile.
         self._decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
 
@@ -132,7 +134,10 @@ class _Fetcher:
         kept = self._options.downloads / hashlib.sha256(url.encode("utf-8")).hexdigest()
         if kept.is_file():
             return self._save(url, kept.read_bytes())
-        data = self._downloader().url_to_bytes(url)
+        if is_object_url(url):
+            data = self._stores.url_to_bytes(url)
+        else:
+            data = self._downloader().url_to_bytes(url)
         saved = self._save(url, data)
         # Only now: an error page that came with status 200 must be asked for again.
         save_bytes(kept, data)

@@ -39,7 +39,7 @@ _SERVER_ERRORS = range(500, 600)
 # The body of any other status of success is the image or is found to be none.
 _WITHOUT_BODY = {204, 205}
 _MAX_PAUSE = 60.0
-_WHOLE_TIME = 10
+WHOLE_TIME = 10
 _PROXY_CREDENTIALS = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
 _POOL_SIZE: dict[str, Any] = {"max_connections": 4, "keepalive_expiry": 10.0}
 _HEADERS: list[tuple[bytes | str, bytes | str]] = [
@@ -122,7 +122,7 @@ class Downloader:
         self._pool.close()
 
     def _try(self, url: httpx.URL) -> bytes:
-        whole = _WHOLE_TIME * self._limits.timeout
+        whole = WHOLE_TIME * self._limits.timeout
         self._backend.deadline.start(whole)
         try:
             return self._follow(url)
