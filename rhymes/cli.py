@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
+from rhymes.common.errors import InputError, error_to_text
+from rhymes.common.terminal import accept_any_text
+
 DISTRIBUTION = "rhymes-detector"
 
 _USAGE = "usage: rhymes COMMAND [arguments]      rhymes COMMAND --help explains one"
@@ -39,12 +42,14 @@ class Command:
         summary: A line of help.
         extra: What to install for it; empty where the core is enough.
         needs: Packages that its own imports do not show, as it runs them as programs.
+        interrupted: What Ctrl-C leaves, if there is something to say.
     """
 
     module: str
     summary: str
     extra: str = ""
     needs: tuple[str, ...] = ()
+    interrupted: str = ""
 
 
 GROUPS: dict[str, dict[str, Command]] = {
@@ -52,6 +57,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "predict": Command(
             "rhymes.predictions.predict",
             "find objects in images with a model server; write drawings, JSON, COCO, CSV",
+            interrupted="nothing was written",
         ),
         "page": Command(
             "rhymes.page.command",
@@ -77,12 +83,14 @@ GROUPS: dict[str, dict[str, Command]] = {
             "register the model that the pipeline made as a published version (a Git tag)",
             "versions",
             ("dvc",),
+            "the same command again finishes it",
         ),
         "fetch": Command(
             "rhymes.registry.fetch",
             "put published versions into a folder that a server polls; roll back",
             "versions",
             ("dvc",),
+            "what is there is whole",
         ),
         "diff": Command(
             "rhymes.data_diff.diff",
@@ -116,7 +124,13 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return its exit code: the subcommand's, 2 for wrong arguments."""
+    """Run the command line.
+
+    Returns:
+        The subcommand's exit code; 1 where its input or the disk was of no use, 2 for wrong
+        arguments.
+    """
+    accept_any_text()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help", "help"):
         print(_help(), file=sys.stdout if given else sys.stderr)
@@ -155,12 +169,16 @@ def _run(name: str, command: Command, arguments: list[str]) -> int:
         )
         return 1
     except KeyboardInterrupt:
-        print(f"rhymes {name}: interrupted", file=sys.stderr)
+        left = f"; {command.interrupted}" if command.interrupted else ""
+        print(f"rhymes {name}: interrupted{left}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # `| head` closes the pipe early, which is no error; Python would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED
+    except (InputError, OSError) as error:
+        print(f"rhymes {name}: {error_to_text(error)}", file=sys.stderr)
+        return 1
     return code
 
 

@@ -18,7 +18,6 @@ from rhymes.coco.shards import (
     plan_shards,
     save_shards,
 )
-from rhymes.common.errors import InputError
 from rhymes.common.files import save_json
 from rhymes.common.params import load_section, section
 from stages.command import run_stage
@@ -67,18 +66,11 @@ def main(processes: int | None = None) -> None:
 
 
 def empty_folders(folders: list[Path]) -> None:
-    """Make new, empty folders: a shard of an earlier run would be read with the new ones.
-
-    Raises:
-        InputError: what is there cannot be removed.
-    """
+    """Make new, empty folders: a shard of an earlier run would be read with the new ones."""
     for folder in folders:
-        try:
-            if folder.exists():
-                shutil.rmtree(folder)
-            folder.mkdir(parents=True)
-        except OSError as error:
-            raise InputError(f"{folder}: could not be emptied: {error}") from None
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
 
 
 if __name__ == "__main__":

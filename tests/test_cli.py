@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import importlib
 import json
 import os
 import subprocess
@@ -12,6 +14,7 @@ import pytest
 
 from rhymes import cli
 from rhymes.cli import COMMANDS
+from rhymes.common.errors import InputError
 from tests.conftest import ROOT
 
 
@@ -153,6 +156,82 @@ def test_former_flags_are_refused_by_their_new_names(
         cli.main(["predict", "in", "--out", "out", *flags])
     assert ended.value.code == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (InputError("train.steps: got 0"), "train.steps: got 0"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "out/a"),
+            "out/a: No space left on device; make room there, and run it again",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "out"), "out: Permission denied; its"),
+        (OSError("ports 8502 to 8551 are all taken"), "ports 8502 to 8551 are all taken"),
+    ],
+)
+def test_what_a_command_cannot_use_is_a_sentence(
+    name: str,
+    error: Exception,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(_: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(importlib.import_module(COMMANDS[name].module), "main", fail)
+    assert cli.main([name]) == 1
+    assert capsys.readouterr().err.startswith(f"rhymes {name}: {said}")
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("diff", "interrupted"),
+        ("fetch", "interrupted; what is there is whole"),
+        ("publish", "interrupted; the same command again finishes it"),
+        ("predict", "interrupted; nothing was written"),
+    ],
+)
+def test_an_interrupted_command_says_what_it_leaves(
+    name: str, left: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module(COMMANDS[name].module), "main", interrupt)
+    assert cli.main([name]) == 130
+    assert capsys.readouterr().err == f"rhymes {name}: {left}\n"
+
+
+ASCII = [
+    pytest.param({"PYTHONIOENCODING": "ascii"}, id="ascii"),
+    pytest.param({"PYTHONIOENCODING": "latin-1"}, id="Latin-1"),
+    pytest.param({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, id="C"),
+]
+
+
+@pytest.mark.parametrize("variables", ASCII)
+def test_any_text_is_printed_on_any_terminal(tmp_path: Path, variables: dict[str, str]) -> None:
+    text = "cr\u00e8me \u5bff\u53f8 \U0001f363"
+    code = (
+        "from rhymes.data_diff import diff\nfrom rhymes.common.errors import InputError\n"
+        f"def main(_):\n    print({text!a})\n    raise InputError({text!a})\n"
+        "diff.main = main"
+    )
+    script = f"{code}\nimport sys\nfrom rhymes.cli import main\nsys.exit(main(['diff']))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, timeout=60, check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
+    )  # fmt: skip
+    assert done.returncode == 1
+    sushi = rb" \u5bff\u53f8 \U0001f363"
+    assert done.stdout.strip() in (b"cr\\xe8me" + sushi, b"cr\xe8me" + sushi)
+    assert done.stderr.strip() in (
+        b"rhymes diff: cr\\xe8me" + sushi, b"rhymes diff: cr\xe8me" + sushi,
+    )  # fmt: skip
 
 
 def test_a_reader_that_has_enough_is_no_error(data_versions: Path) -> None:

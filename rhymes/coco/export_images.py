@@ -11,6 +11,7 @@ from typing import IO
 
 import orjson
 
+from rhymes.common.files import named_errors
 from rhymes.export.annotations import Annotation, LastTouch
 from rhymes.export.fetched import IndexedImage
 from rhymes.export.geometry import Shape
@@ -89,5 +90,5 @@ class AnnotationCache:
 @contextmanager
 def annotation_cache(folder: Path) -> Iterator[AnnotationCache]:
     """Give a cache in `folder` (not in /tmp, which may be memory) that leaves no file behind."""
-    with tempfile.TemporaryFile("w+b", dir=folder) as file:
+    with named_errors(folder), tempfile.TemporaryFile("w+b", dir=folder) as file:
         yield AnnotationCache(file)

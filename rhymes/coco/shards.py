@@ -144,15 +144,13 @@ def save_shard(shard: Shard) -> int:
     """Write one shard aside, read it back, and rename it; return its number of records.
 
     Raises:
-        InputError: an image is missing or changed, an annotation cannot be used, the disk is
-            full, or what was read back is not what was written. No file is left behind.
+        InputError: an image is missing or changed, an annotation cannot be used, or what was read
+            back is not what was written. No file is left behind.
+        OSError: it cannot be written.
     """
-    try:
-        with written_aside(shard.path) as aside:
-            count = save_tfrecord(aside, _shard_to_examples(shard))
-            check_tfrecord(aside, count)
-    except OSError as error:
-        raise InputError(f"{shard.path} could not be written: {error}") from None
+    with written_aside(shard.path) as aside:
+        count = save_tfrecord(aside, _shard_to_examples(shard))
+        check_tfrecord(aside, count)
     return count
 
 

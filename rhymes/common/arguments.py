@@ -1,10 +1,31 @@
-"""Command lines: kinds of numbers, and flags that have another name now."""
+"""Command lines: how their parsers begin, kinds of numbers, flags that have another name now."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
 from typing import Any, NoReturn
+
+
+def command_parser(
+    name: str, description: str, epilog: str, usage: str | None = None
+) -> argparse.ArgumentParser:
+    """Make the parser of `rhymes <name>`, whose texts are printed as they are.
+
+    Args:
+        name: Of the command.
+        description: What stands before the arguments.
+        epilog: What stands behind them.
+        usage: Instead of what argparse makes of the arguments.
+    """
+    return argparse.ArgumentParser(
+        f"rhymes {name}",
+        usage=usage,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 def positive(text: str) -> int:

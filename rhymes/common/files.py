@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 _CHUNK = 1 << 20
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Give errors of the disk the name of what is written: the system names no file that is open.
+
+    Args:
+        path: also for a file beside it, under which it is written first.
+    """
+    try:
+        yield
+    except OSError as error:
+        beside = str(path.with_name(f".{path.name}."))
+        if error.errno in _DISK_ERRORS and error.filename is None:
+            error.filename = str(path)
+        elif isinstance(error.filename, str) and error.filename.startswith(beside):
+            error.filename, error.filename2 = str(path), None
+        raise
 
 
 @contextmanager
@@ -25,12 +45,14 @@ def written_aside(path: Path) -> Iterator[Path]:
     # Files starting with a dot are ignored by those who list the folder meanwhile.
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield aside
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        aside.replace(path)
+        with named_errors(path):
+            yield aside
+            with aside.open("rb") as file:
+                os.fsync(file.fileno())
+            aside.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # what made it fail is what is told
+            aside.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -40,11 +62,12 @@ def folder_written_aside(path: Path) -> Iterator[Path]:
     for left in path.parent.glob(f".{path.name}.*.part"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    aside.mkdir()
     try:
-        yield aside
-        shutil.rmtree(path, ignore_errors=True)
-        aside.replace(path)
+        with named_errors(path):
+            aside.mkdir()
+            yield aside
+            shutil.rmtree(path, ignore_errors=True)
+            aside.replace(path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 
-from rhymes.common.errors import InputError
+from rhymes.common.arguments import command_parser
 from rhymes.data_diff.comparison_report import comparison_to_markdown, comparison_to_value
 from rhymes.data_diff.data_comparison import compare_versions
 from rhymes.data_diff.image_labels import load_labels
@@ -27,12 +26,8 @@ from rhymes.versions.data_version import find_data_version
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the comparison; return the exit code."""
     options = _parse(arguments)
-    try:
-        old, new = find_data_version(options.old), find_data_version(options.new)
-        labels = [load_labels(version.files, version.name) for version in (old, new)]
-    except InputError as error:
-        print(f"rhymes diff: {error}", file=sys.stderr)
-        return 1
+    old, new = find_data_version(options.old), find_data_version(options.new)
+    labels = [load_labels(version.files, version.name) for version in (old, new)]
     comparison = compare_versions(*labels)
     if options.json:
         value = comparison_to_value(old, new, comparison)
@@ -43,13 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    description = __doc__.split("\n\n", 1)
-    parser = argparse.ArgumentParser(
-        "rhymes diff",
-        description=description[0],
-        epilog=description[1],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("diff", *__doc__.split("\n\n", 1))
     parser.add_argument("old", metavar="A", help="the version before")
     parser.add_argument("new", metavar="B", help="the version after")
     parser.add_argument("--json", action="store_true", help="print JSON, with nothing shortened")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 import unicodedata
 import urllib.parse
 from collections.abc import Callable, Iterable
@@ -66,6 +67,11 @@ class ExportFiles:
             if error.errno == errno.ENAMETOOLONG:
                 raise InputError(f"no such file: {error.strerror}") from None
             raise UnavailableError(f"cannot be read: {error.strerror}") from None
+        except UnicodeEncodeError:
+            encoding = sys.getfilesystemencoding()
+            raise UnavailableError(
+                f"names of files are {encoding} here, by the locale; set PYTHONUTF8=1"
+            ) from None
 
     def _is_cached(self, file: Path) -> bool:
         return any(

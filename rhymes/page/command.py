@@ -23,6 +23,7 @@ from rhymes.common.addresses import (
     pick_port,
     server_address,
 )
+from rhymes.common.arguments import command_parser
 
 # Streamlit runs the page in ever new threads, and glibc gives threads arenas of their own, whose
 # free memory it keeps: after 30 images of 12 megapixels 700 MB too much. Dockerfile.app has the
@@ -31,13 +32,9 @@ _MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Become Streamlit with the page; return 1 where no port is free."""
+    """Become Streamlit with the page."""
     options = _parse(arguments)
-    try:
-        port = pick_port(options.port)
-    except OSError as error:
-        print(f"rhymes page: {error}", file=sys.stderr)
-        return 1
+    port = pick_port(options.port)
     print(f"The page for the model server at {options.server}: http://localhost:{port}", flush=True)
     return _become(page_command(port), page_environment(options.server))
 
@@ -48,14 +45,7 @@ def _become(command: list[str], environment: Mapping[str, str]) -> NoReturn:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    description, epilog = (__doc__ or "").split("\n\n", 1)
-    parser = argparse.ArgumentParser(
-        "rhymes page",
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = command_parser("page", *__doc__.split("\n\n", 1))
     parser.add_argument(
         "--server", metavar="ADDRESS", default=server_address(),
         help=f"host:port of the model server's gRPC (${ADDRESS_VARIABLE}; now %(default)s)",

@@ -17,8 +17,8 @@ from pathlib import Path
 from rhymes.client.client import DetectorClient
 from rhymes.client.errors import ServingError
 from rhymes.common.addresses import ADDRESS_VARIABLE, server_address
-from rhymes.common.arguments import add_former_flags, positive
-from rhymes.common.errors import InputError
+from rhymes.common.arguments import add_former_flags, command_parser, positive
+from rhymes.common.errors import error_to_text
 from rhymes.export.dialects import DIALECTS
 from rhymes.predictions.image_list import ImageList, path_to_text, paths_to_images
 from rhymes.predictions.prediction_files import FAILURES, check_out
@@ -51,14 +51,8 @@ arguments; 130 Ctrl-C.
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; wrong arguments end the program with code 2."""
-    parser = argparse.ArgumentParser(
-        "rhymes predict",
-        usage="rhymes predict FILES... --out DIR [options]",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    usage = "rhymes predict FILES... --out DIR [options]"
+    parser = command_parser("predict", _DESCRIPTION, _EPILOG, usage)
     parser.add_argument(
         "files", nargs="+", type=Path, metavar="FILES",
         help="images, and folders: of these all images in them at any depth, sorted; names "
@@ -151,12 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         listed = paths_to_images(options.files, out, options.image_url_prefix)
         with _open_client(options) as client:
             result = predict_images(client, listed, _run_options(options, out))
-    except (InputError, ServingError) as error:
+    except ServingError as error:
         return _complain(str(error), 1)
-    except OSError as error:
-        return _complain(f"cannot write {path_to_text(options.out)}: {error.strerror}", 1)
-    except KeyboardInterrupt:
-        return _complain("interrupted; nothing was written", 130)
     print("\n".join(_result_to_lines(result, listed, path_to_text(options.out))))
     return _report_problems(result)
 
@@ -231,7 +221,8 @@ def _report_problems(result: RunResult) -> int:
         return _complain(f"interrupted: {rest}", 130)
     if not isinstance(result.stop, ServingError | OSError):
         raise result.stop
-    return _complain(f"{result.stop}\n{rest}", 1)
+    said = error_to_text(result.stop) if isinstance(result.stop, OSError) else str(result.stop)
+    return _complain(f"{said}\n{rest}", 1)
 
 
 def _complain(text: str, code: int) -> int:

@@ -24,8 +24,7 @@ from rhymes.common.addresses import (
     SERVER_PORT,
     pick_port,
 )
-from rhymes.common.arguments import add_former_flags
-from rhymes.common.errors import InputError
+from rhymes.common.arguments import add_former_flags, command_parser
 from rhymes.project.checkout import check_checkout
 from rhymes.project.processes import (
     Child,
@@ -62,21 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped.")
         return 0
-    except (ChildError, InputError, OSError) as error:
+    except ChildError as error:
         print(f"rhymes demo: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    description, epilog = (__doc__ or "").split("\n\n", 1)
-    parser = argparse.ArgumentParser(
-        "rhymes demo",
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = command_parser("demo", *__doc__.split("\n\n", 1))
     parser.add_argument("--models", type=Path, default=MODELS, help="model base path (%(default)s)")
     for name, what, port in (
         ("server", "of the server's gRPC", SERVER_PORT),

@@ -15,6 +15,7 @@ from pathlib import Path
 # Started by its path, so that no environment need exist.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from rhymes.common.arguments import command_parser
 from rhymes.common.errors import InputError
 from rhymes.project import machine_checks, repository_checks
 from rhymes.project.checkout import check_checkout
@@ -56,13 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    description, epilog = (__doc__ or "").split("\n\n", 1)
-    parser = argparse.ArgumentParser(
-        "rhymes doctor",
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("doctor", *__doc__.split("\n\n", 1))
     parser.add_argument(
         "python", nargs="?", default="", metavar="PYTHON",
         help="the Python to set up the environment with (default: the newest that it supports)",

@@ -10,8 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rhymes.common.arguments import positive
-from rhymes.common.errors import InputError
+from rhymes.common.arguments import command_parser, positive
 from rhymes.registry.fetching import Outcome, fetch
 from rhymes.registry.tags import ARTIFACT
 
@@ -32,13 +31,7 @@ Exit code: 0 all versions are there; 1 they are not, and why; 2 wrong arguments;
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; wrong arguments end the program with code 2."""
-    parser = argparse.ArgumentParser(
-        "rhymes fetch",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = command_parser("fetch", _DESCRIPTION, _EPILOG)
     parser.add_argument("base_path", type=Path, metavar="BASE_PATH", help="folder to fill")
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
@@ -62,20 +55,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code (see the help)."""
     options = parse_arguments(arguments)
-    try:
-        outcome = fetch(
-            options.repo,
-            options.base_path,
-            numbers=options.versions,
-            newest=options.newest,
-            is_only=options.only,
-        )
-    except (InputError, OSError) as error:
-        print(f"rhymes fetch: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("rhymes fetch: interrupted; what is there is whole", file=sys.stderr)
-        return 130
+    outcome = fetch(
+        options.repo,
+        options.base_path,
+        numbers=options.versions,
+        newest=options.newest,
+        is_only=options.only,
+    )
     for problem in outcome.problems:
         print(f"rhymes fetch: left out: {problem}", file=sys.stderr)
     print("\n".join(_outcome_to_lines(outcome, options.base_path)))

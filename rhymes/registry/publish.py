@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rhymes.common.errors import InputError
+from rhymes.common.arguments import command_parser
 from rhymes.registry.publishing import Outcome, publish
 from rhymes.versions.published import PUBLISHED_FILE
 
@@ -30,13 +30,7 @@ _NAMED = 5
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; wrong arguments end the program with code 2."""
-    parser = argparse.ArgumentParser(
-        "rhymes publish",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = command_parser("publish", _DESCRIPTION, _EPILOG)
     parser.add_argument(
         "--offline", action="store_true",
         help="ask no Git remote what is published there, and push nothing to the DVC remote",
@@ -52,16 +46,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code (see the help)."""
     options = parse_arguments(arguments)
-    try:
-        outcome = publish(
-            Path(), is_offline=options.offline, is_measured_anew=options.measured_anew
-        )
-    except (InputError, OSError) as error:
-        print(f"rhymes publish: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("rhymes publish: interrupted; the same command again finishes it", file=sys.stderr)
-        return 130
+    outcome = publish(Path(), is_offline=options.offline, is_measured_anew=options.measured_anew)
     for warning in _outcome_to_warnings(outcome):
         print(f"rhymes publish: {warning}", file=sys.stderr)
     print("\n".join(_outcome_to_lines(outcome)))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from rhymes.common.files import (
     file_to_sha256,
     folder_written_aside,
+    named_errors,
     save_json,
     save_text,
     written_aside,
@@ -67,3 +69,30 @@ def test_sha256_of_the_empty_file(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert file_to_sha256(tmp_path / "a") == digest
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_errors_of_the_disk_name_the_file_that_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with pytest.raises(OSError, match="No space") as error, written_aside(path) as aside:
+        assert aside != path
+        raise FULL
+    assert error.value.filename == str(path)
+
+
+def test_errors_of_the_disk_name_the_folder_not_the_one_beside_it(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    with pytest.raises(OSError, match="No such file") as error, folder_written_aside(folder) as new:
+        (new / "gone/a").write_text("a")
+    assert error.value.filename == str(folder)
+
+
+def test_errors_of_other_things_keep_their_names(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file") as error, named_errors(tmp_path / "out"):
+        (tmp_path / "in").read_bytes()
+    assert error.value.filename == str(tmp_path / "in")
+    with pytest.raises(OSError, match="refused") as error, named_errors(tmp_path / "out"):
+        raise OSError(errno.ECONNREFUSED, "Connection refused")
+    assert error.value.filename is None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rhymes import cli
 from rhymes.data_diff import diff
 from tests.conftest import ROOT
 
@@ -60,7 +61,7 @@ def test_json_says_all(repository: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_what_is_no_version_is_said(
     repository: Path, name: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert diff.main([name, "workspace"]) == 1
+    assert cli.main(["diff", name, "workspace"]) == 1
     captured = capsys.readouterr()
     assert captured.err.startswith("rhymes diff: ")
     assert message in captured.err
@@ -77,7 +78,7 @@ def copy(data_versions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_data_that_the_cache_lacks(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(copy / ".dvc/cache")
-    assert diff.main(["v1", "workspace"]) == 1
+    assert cli.main(["diff", "v1", "workspace"]) == 1
     assert "data/coco: not in this machine's cache; dvc fetch" in capsys.readouterr().err
 
 
@@ -100,7 +101,7 @@ def test_broken_workspace(
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    assert diff.main(["v1", "workspace"]) == 1
+    assert cli.main(["diff", "v1", "workspace"]) == 1
     assert message in capsys.readouterr().err
 
 

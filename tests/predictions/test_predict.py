@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from rhymes import cli
 from rhymes.client.errors import ServerUnreachable
 from rhymes.images.images import UprightImage
 from rhymes.predictions import predict
@@ -158,7 +159,7 @@ def test_unexpected_error_is_raised_after_what_is_done_was_written(
     [
         pytest.param(["in", "--out", "in"], "not of an earlier run", id="out is full"),
         pytest.param(["in", "--out", "in/a.jpg"], "file of this name", id="out is a file"),
-        pytest.param(["in", "--out", "in/a.jpg/x"], "cannot write in/a.jpg/x", id="out in file"),
+        pytest.param(["in", "--out", "in/a.jpg/x"], "in/a.jpg: File exists; move", id="in file"),
         pytest.param(
             ["in", "--out", "out", "--image-url-prefix", "x"], "http(s) URL", id="no URL"
         ),
@@ -171,7 +172,7 @@ def test_what_cannot_be_done_is_a_sentence(
     arguments: list[str],
     problem: str,
 ) -> None:
-    assert predict.main(arguments) == 1
+    assert cli.main(["predict", *arguments]) == 1
     printed = capsys.readouterr().err
     assert printed.startswith("rhymes predict: ")
     assert problem in printed
@@ -182,7 +183,7 @@ def test_second_run_needs_overwrite(
     folder: Path, clients: Clients, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert predict.main(["in", "--out", "out"]) == 0
-    assert predict.main(["in", "--out", "out"]) == 1
+    assert cli.main(["predict", "in", "--out", "out"]) == 1
     assert "add --overwrite" in capsys.readouterr().err
     assert predict.main(["in", "--out", "out", "--overwrite", "--score", "0"]) == 0
     assert json.loads(Path("out/prediction.json").read_bytes())["counts"]["objects"] == 2

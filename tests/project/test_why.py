@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from rhymes import cli
 from rhymes.project.why import explain
 from rhymes.versions.environment import load_environment
 from tests.conftest import ROOT
@@ -187,7 +188,7 @@ def test_as_dvc_itself_says(copy: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_what_there_is_not(
     copy: Path, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert explain.main(arguments) == 1
+    assert cli.main(["why", *arguments]) == 1
     assert message in capsys.readouterr().err
 
 
@@ -201,7 +202,7 @@ def test_what_there_is_not(
 )  # fmt: skip
 def test_broken_files(copy: Path, name: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     (copy / name).write_text(text)
-    assert explain.main(["coco"]) == 1
+    assert cli.main(["why", "coco"]) == 1
     assert capsys.readouterr().err.startswith(f"rhymes why: {name}")
 
 
@@ -294,6 +295,6 @@ def test_a_record_without_an_environment_or_that_is_none(
     record.write_text("{}")
     assert "trained with" not in ask("train", capsys=capsys)
     record.write_text("[]")
-    assert explain.main(["train"]) == 1
+    assert cli.main(["why", "train"]) == 1
     told = capsys.readouterr().err
     assert told.startswith("rhymes why: models/checkpoint/training.json: no record of a training (")

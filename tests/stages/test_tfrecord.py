@@ -163,7 +163,7 @@ def test_a_file_that_cannot_grow_stops_the_stage_with_a_sentence(
     stage = "from stages import tfrecord, command; command.run_stage('tfrecord', tfrecord.main)"
     code, _, errors = run(tmp_path, root, "-c", limited + stage)
     assert code == 1
-    assert ".tfrecord could not be written: [Errno 27] File too large" in errors
+    assert ".tfrecord: File too large; the file system or `ulimit -f` allows no" in errors
     assert not any(name.endswith(".tfrecord") for name in contents(tmp_path))
 
 

@@ -12,13 +12,13 @@ Of the training it also says where Python or a library is another one than it ra
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dulwich.objects import Commit
 from dulwich.repo import Repo
 
+from rhymes.common.arguments import command_parser
 from rhymes.common.errors import InputError
 from rhymes.project.checkout import check_checkout
 from rhymes.project.why.content import Contents
@@ -32,15 +32,11 @@ LOCK = "dvc.lock"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the reasons; return the exit code: 1 where something cannot be read."""
+    """Print the reasons; return the exit code."""
     options = _parse(arguments)
-    try:
-        check_checkout(Path())
-        for line in explain(Path(), options.stage, options.since):
-            print(line)
-    except InputError as error:
-        print(f"rhymes why: {error}", file=sys.stderr)
-        return 1
+    check_checkout(Path())
+    for line in explain(Path(), options.stage, options.since):
+        print(line)
     return 0
 
 
@@ -118,13 +114,7 @@ def _load_committed(repo: Repo, commit: Commit) -> dict[str, LockedStage] | None
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    description, epilog = (__doc__ or "").split("\n\n", 1)
-    parser = argparse.ArgumentParser(
-        "rhymes why",
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("why", *__doc__.split("\n\n", 1))
     parser.add_argument("stage", nargs="?", help="name of a stage in dvc.yaml; all without it")
     parser.add_argument("--since", default="HEAD", help="a revision (%(default)s)")
     return parser.parse_args(arguments)
