@@ -14,7 +14,7 @@ from rhymes.common.errors import InputError
 from rhymes.common.tensorflow_environment import set_tensorflow_environment
 
 _ALL = ("tfrecord", "memory", "training", "detector", "serving", "page")
-_ALONE = ("soak",)
+_ALONE = ("soak", "copies")
 """What takes minutes and is no ratio: run when it is named."""
 
 _TIMEOUT = 3600.0  # seconds
