@@ -17,9 +17,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 from bench.images import CLASSES, BenchImage, repeated_images, save_image
 from bench.workspace import ROOT
 from rhymes.export.fetched import INDEX_COLUMNS
+from rhymes.images.fingerprint import create_fingerprints
 
 COUNTS = (2_000, 20_000)
 STAGES = ("coco", "tfrecord")
@@ -63,6 +66,11 @@ def save_export(folder: Path, count: int) -> None:
     (folder / "data/splits.csv").write_text("group,split\n", encoding="utf-8")
     (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     export = folder / "data/export"
+    # Of images that have nothing in common: those repeated here would all be copies.
+    fingerprints = create_fingerprints(export / "fingerprints.npy", count)
+    generator = np.random.default_rng(1)
+    for number in range(count):
+        fingerprints[number] = generator.integers(0, 256, fingerprints.shape[1:], np.uint8)
     categories = "\n".join(["category_image", *CLASSES])
     (export / "categories.csv").write_text(categories + "\n", encoding="utf-8")
     with (

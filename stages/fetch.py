@@ -35,6 +35,7 @@ from rhymes.export.foreign_export import ANNOTATIONS, CATEGORIES, SPLITS, conver
 from rhymes.export.formats import AUTO, RHYMES, FoundFormat, find_format, list_names
 from rhymes.images.access import DownloadAccess, HostHeaders, text_to_proxy
 from rhymes.images.download import DownloadLimits
+from rhymes.images.fingerprint import create_fingerprints
 from rhymes.images.images import PIXEL_LIMIT
 from rhymes.versions.dvc import find_cache_folders
 from rhymes.versions.scratch import scratch_folder
@@ -87,16 +88,18 @@ def main() -> None:
     # Both are read whole before anything is downloaded, which may take hours.
     load_categories(csvs[CATEGORIES])
     sources = load_sources(csvs[ANNOTATIONS])
-    with folder_written_aside(IMAGES) as images:
+    with folder_written_aside(IMAGES) as images, folder_written_aside(EXPORT) as export:
+        fingerprints = create_fingerprints(export / "fingerprints.npy", len(sources))
         options = params_to_options(params, Path(raw.export))
-        fetched = fetch_images(sources, options, images)
+        fetched = fetch_images(sources, options, images, fingerprints)
         report_failures(fetched, len(sources), options.tolerance)
-    if pages := pages_to_report(fetched):
-        print(f"fetch: {pages}", file=sys.stderr)
-    with folder_written_aside(EXPORT) as export:
+        if pages := pages_to_report(fetched):
+            print(f"fetch: {pages}", file=sys.stderr)
         for name, path in csvs.items():
             (export / name).write_bytes(path.read_bytes())
         save_index(export / "index.csv", fetched)
+    if pages := pages_to_report(fetched):
+        print(f"fetch: {pages}", file=sys.stderr)
     arrived = [each.image for each in fetched if each.image]
     print(
         f"fetch: {len(arrived)} of {len(sources)} images of {raw.export}, "

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from rhymes.common.errors import InputError, UnavailableError
@@ -19,6 +21,7 @@ from rhymes.export.export_files import ExportFiles
 from rhymes.export.fetched import Fetched, IndexedImage, Source, Tolerance
 from rhymes.images.access import DownloadAccess
 from rhymes.images.download import Downloader, DownloadLimits
+from rhymes.images.fingerprint import image_to_fingerprint
 from rhymes.images.images import decode_image, pixels_to_sha256
 from rhymes.images.object_stores import ObjectStores, is_object_url
 
@@ -57,7 +60,12 @@ class FetchOptions:
     tolerance: Tolerance
 
 
-def fetch_images(sources: Sequence[Source], options: FetchOptions, folder: Path) -> list[Fetched]:
+def fetch_images(
+    sources: Sequence[Source],
+    options: FetchOptions,
+    folder: Path,
+    fingerprints: NDArray[np.uint8],
+) -> list[Fetched]:
     """Fetch all sources and write their images as `<sha256>.jpg` into `folder`.
 
     A download is kept in `options.downloads` as soon as it is complete, so that a run that was
@@ -68,12 +76,13 @@ def fetch_images(sources: Sequence[Source], options: FetchOptions, folder: Path)
         sources: distinct values of the image column.
         options: see there.
         folder: an existing folder, for images only.
+        fingerprints: uint8 [sources, 32, 32, 3], gets the fingerprint of each source's image.
 
     Returns:
         What became of each source, in their order. Shorter than `sources` if it gave up: after
         50 failures in a row, with more failures than are allowed anyway.
     """
-    fetcher = _Fetcher(options, folder)
+    fetcher = _Fetcher(sources, options, folder, fingerprints)
     results: dict[int, Fetched] = {}
     failed = unavailable = in_a_row = 0
     with (
@@ -97,9 +106,17 @@ def fetch_images(sources: Sequence[Source], options: FetchOptions, folder: Path)
 class _Fetcher:
     """What the threads share."""
 
-    def __init__(self, options: FetchOptions, folder: Path) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        options: FetchOptions,
+        folder: Path,
+        fingerprints: NDArray[np.uint8],
+    ) -> None:
         self._options = options
         self._folder = folder
+        self._fingerprints = fingerprints
+        self._places = {source.image: place for place, source in enumerate(sources)}
         self._lock = threading.Lock()
         self._written: set[str] = set()
         self._own = threading.local()
@@ -162,6 +179,7 @@ class _Fetcher:
                 jpeg_quality=self._options.jpeg_quality,
             )
             pixels_sha256 = pixels_to_sha256(decoded.pixels)
+            self._fingerprints[self._places[source]] = image_to_fingerprint(decoded.pixels)
         upright = decoded.upright
         sha256 = hashlib.sha256(upright.data).hexdigest()
         self._save_file(sha256, upright.data)

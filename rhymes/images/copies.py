@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from rhymes.images.copy_distance import CUTOFF, Prepared, prepared_to_distance
+from rhymes.images.fingerprint import Fingerprints
 from rhymes.images.neighbours import NeighbourSearch
 
 _NEIGHBOURS = 8  # of each image
@@ -30,11 +30,11 @@ class Copy(NamedTuple):
     distance: int
 
 
-def find_copies(fingerprints: NDArray[np.uint8]) -> list[Copy]:
+def find_copies(fingerprints: Fingerprints) -> list[Copy]:
     """Find copies among images, of each image at most eight.
 
     Args:
-        fingerprints: uint8 [images, 32, 32, 3]; a mapped file is read block by block.
+        fingerprints: uint8 [images, 32, 32, 3], read block by block.
 
     Returns:
         Pairs, sorted.

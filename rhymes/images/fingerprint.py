@@ -6,8 +6,9 @@ parts share the pixels that their borders cut. All arithmetic is on integers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,66 @@ from rhymes.common.errors import InputError
 SIDE = 32
 """Parts along each side."""
 
+_BYTES = SIDE * SIDE * 3
+
 Fingerprint = NDArray[np.uint8]
+
+
+class Fingerprints(Protocol):
+    """Fingerprints of many images, an array or a file."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, key: Any, /) -> Fingerprint: ...
+
+
+class FingerprintFile:
+    """Fingerprints in a file of `create_fingerprints`, read when they are asked for."""
+
+    def __init__(self, path: Path, count: int, rows: Sequence[int] | None = None) -> None:
+        """Open a file.
+
+        Args:
+            path: of the file.
+            count: fingerprints that it must hold.
+            rows: which of them are wanted, in order; None for all.
+
+        Raises:
+            InputError: it cannot be read, or holds others.
+        """
+        try:
+            found = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(
+                f"{path}: cannot be read ({error}); run the stage fetch again"
+            ) from None
+        if found.shape != (count, SIDE, SIDE, 3) or found.dtype != np.uint8:
+            raise InputError(
+                f"{path}: {found.dtype} {list(found.shape)} where index.csv asks for uint8 "
+                f"{[count, SIDE, SIDE, 3]}; run the stage fetch again"
+            )
+        self._start = int(found.offset)
+        # Read, not mapped: pages of a map count as this process's memory.
+        self._file = path.open("rb")
+        self._rows = range(count) if rows is None else rows
+
+    def __len__(self) -> int:
+        """Return how many fingerprints are wanted."""
+        return len(self._rows)
+
+    def __getitem__(self, key: Any, /) -> Fingerprint:
+        """Read one, uint8 [32, 32, 3], or several of a slice."""
+        if not isinstance(key, slice):
+            return self._read(self._rows[key])
+        wanted = self._rows[key]
+        values = np.empty((len(wanted), SIDE, SIDE, 3), dtype=np.uint8)
+        for place, row in enumerate(wanted):
+            values[place] = self._read(row)
+        return values
+
+    def _read(self, row: int) -> Fingerprint:
+        self._file.seek(self._start + row * _BYTES)
+        data = np.frombuffer(self._file.read(_BYTES), dtype=np.uint8)
+        return data.reshape(SIDE, SIDE, 3)
 
 
 def image_to_fingerprint(pixels: Image.Image) -> Fingerprint:
@@ -56,21 +116,3 @@ def create_fingerprints(path: Path, count: int) -> NDArray[np.uint8]:
     What is written goes to the file (NumPy's format NPY), so that memory does not grow with it.
     """
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, SIDE, SIDE, 3))
-
-
-def load_fingerprints(path: Path, count: int) -> NDArray[np.uint8]:
-    """Map a file of `create_fingerprints`.
-
-    Raises:
-        InputError: it cannot be read, or does not hold `count` fingerprints.
-    """
-    try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); run the stage fetch again") from None
-    if found.shape != (count, SIDE, SIDE, 3) or found.dtype != np.uint8:
-        raise InputError(
-            f"{path}: {found.dtype} {list(found.shape)} where index.csv asks for uint8 "
-            f"{[count, SIDE, SIDE, 3]}; run the stage fetch again"
-        )
-    return found  # type: ignore[no-any-return]

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from rhymes.images.copy_distance import TURNS, Window, resample, turn
+from rhymes.images.fingerprint import Fingerprints
 
 _PLACES = 8
 _NORM = 1024  # its square is exact in float32
@@ -58,7 +59,7 @@ class Neighbours:
 class NeighbourSearch:
     """Images in which others are looked up."""
 
-    def __init__(self, fingerprints: NDArray[np.uint8]) -> None:
+    def __init__(self, fingerprints: Fingerprints) -> None:
         """Describe fingerprints, uint8 [images, 32, 32, 3]."""
         count = len(fingerprints)
         self._descriptors = np.empty((count, _PLACES**2), dtype=np.int16)
@@ -77,7 +78,7 @@ class NeighbourSearch:
         self._cells = np.split(order, ends[:-1]) if count else []
 
     def find(
-        self, fingerprints: NDArray[np.uint8], k: int, min_similarity: int, own: int | None = None
+        self, fingerprints: Fingerprints, k: int, min_similarity: int, own: int | None = None
     ) -> Neighbours:
         """Look up images.
 

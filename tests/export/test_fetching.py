@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from rhymes.export.export_files import ExportFiles
 from rhymes.export.fetched import Fetched, Source, Tolerance
 from rhymes.export.fetching import FetchOptions, fetch_images
 from rhymes.images.access import DownloadAccess
 from rhymes.images.download import DownloadLimits
+from rhymes.images.fingerprint import image_to_fingerprint
 from tests.support.file_contents import bytes_to_sha256
 from tests.support.hostile_server import HostileServer, encode_random_image
 
@@ -49,7 +53,9 @@ class Place:
 
     def fetch(self, *images: str, **options: Any) -> list[Fetched]:
         sources = [Source(image, (number,)) for number, image in enumerate(images, 2)]
-        return fetch_images(sources, replace(self.options, **options), self.images)
+        self.fingerprints = np.zeros((len(sources), 32, 32, 3), np.uint8)
+        options_now = replace(self.options, **options)
+        return fetch_images(sources, options_now, self.images, self.fingerprints)
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self.images.iterdir())
@@ -73,6 +79,16 @@ def test_images_are_named_by_their_bytes_in_the_order_of_the_sources(
     assert place.names() == sorted(f"{digest}.jpg" for digest in digests)
     for number, digest in enumerate(digests):
         assert (place.images / f"{digest}.jpg").read_bytes() == encode_random_image(number)
+
+
+def test_fingerprints_are_in_the_order_of_the_sources(place: Place, cdn: HostileServer) -> None:
+    place.fetch(cdn.url("/good/1.jpg"), "none.jpg", cdn.url("/good/2.jpg"))
+    expected = [
+        image_to_fingerprint(Image.open(io.BytesIO(encode_random_image(number))))
+        for number in (1, 2)
+    ]
+    assert (place.fingerprints[[0, 2]] == expected).all()
+    assert not place.fingerprints[1].any(), "there is no image"
 
 
 def test_same_image_from_several_sources_is_one_file(place: Place, cdn: HostileServer) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from rhymes.common.errors import InputError
-from rhymes.images.fingerprint import create_fingerprints, image_to_fingerprint, load_fingerprints
+from rhymes.images.fingerprint import FingerprintFile, create_fingerprints, image_to_fingerprint
 
 
 def noise(width: int, height: int) -> Image.Image:
@@ -49,18 +49,21 @@ def test_file_comes_back(tmp_path: Path) -> None:
     created = create_fingerprints(path, 2)
     created[1] = image_to_fingerprint(noise(64, 64))
     del created
-    loaded = load_fingerprints(path, 2)
+    loaded = FingerprintFile(path, 2)
     assert not loaded[0].any()
     assert (loaded[1] == image_to_fingerprint(noise(64, 64))).all()
+    turned = FingerprintFile(path, 2, [1, 0, 1])
+    assert len(turned) == 3
+    assert [bool(each.any()) for each in turned[0:3]] == [True, False, True]
 
 
 def test_file_that_does_not_belong_asks_for_fetch(tmp_path: Path) -> None:
     path = tmp_path / "fingerprints.npy"
     with pytest.raises(InputError, match="run the stage fetch again"):
-        load_fingerprints(path, 2)
+        FingerprintFile(path, 2)
     create_fingerprints(path, 3)
     with pytest.raises(InputError, match=r"uint8 \[3, 32, 32, 3\] where index.csv asks for"):
-        load_fingerprints(path, 2)
+        FingerprintFile(path, 2)
     path.write_bytes(b"no array")
     with pytest.raises(InputError, match="run the stage fetch again"):
-        load_fingerprints(path, 2)
+        FingerprintFile(path, 2)

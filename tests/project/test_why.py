@@ -67,7 +67,8 @@ def test_added_images_are_named_through_the_chain(
 ) -> None:
     out = ask("coco", "--since", "v1", capsys=capsys)
     assert "coco ran again since v1 (" in out
-    assert "\n  - folder data/export: 2 changed: annotations.csv, index.csv\n" in out
+    changed = "annotations.csv, fingerprints.npy, index.csv"
+    assert f"\n  - folder data/export: 3 changed: {changed}\n" in out
     assert "\n  - file data/splits.csv: +31 -1 lines\n" in out
     assert (
         "\n  - fetch, which writes data/export, ran again:\n"

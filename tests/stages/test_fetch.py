@@ -346,7 +346,7 @@ def test_csvs_are_copied_byte_for_byte_under_fixed_names(project: Project) -> No
     assert (folder / "annotations.csv").read_bytes() == annotations
     assert (folder / "categories.csv").read_bytes() == b"category_image\r\nDISH\r\n"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "annotations.csv", "categories.csv", "index.csv",
+        "annotations.csv", "categories.csv", "fingerprints.npy", "index.csv",
     ]  # fmt: skip
 
 

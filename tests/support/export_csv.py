@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rhymes.export.fetched import Fetched, IndexedImage, Source, save_index
+from rhymes.images.fingerprint import create_fingerprints
 
 
 def box(data: Any = (10, 20, 30, 40), label: Any = "RBC", **changes: Any) -> dict[str, Any]:
@@ -45,8 +46,10 @@ def indexed_image(
 
 
 def write_index(path: Path, images: Iterable[IndexedImage | str]) -> None:
-    """Write an index.csv; a text is a source that failed."""
+    """Write an index.csv; a text is a source that failed. All fingerprints beside it are plain."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    images = list(images)
+    create_fingerprints(path.with_name("fingerprints.npy"), len(images))
     save_index(
         path,
         [
