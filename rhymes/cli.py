@@ -92,6 +92,11 @@ GROUPS: dict[str, dict[str, Command]] = {
             ("dvc",),
             "what is there is whole",
         ),
+        "convert": Command(
+            "rhymes.convert.convert",
+            "write a version of the data, or predictions, as COCO, YOLO or a Rhymes export",
+            "versions",
+        ),
         "diff": Command(
             "rhymes.data_diff.diff",
             "compare two versions of the data: images, objects, classes, splits",

@@ -98,8 +98,6 @@ def main() -> None:
         for name, path in csvs.items():
             (export / name).write_bytes(path.read_bytes())
         save_index(export / "index.csv", fetched)
-    if pages := pages_to_report(fetched):
-        print(f"fetch: {pages}", file=sys.stderr)
     arrived = [each.image for each in fetched if each.image]
     print(
         f"fetch: {len(arrived)} of {len(sources)} images of {raw.export}, "

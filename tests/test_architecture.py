@@ -29,6 +29,7 @@ ORDER = (
     "cli",
     "project",
     "detector",
+    "convert",
     ("predictions", "registry", "corrections"),
     "metrics",
     ("data_diff", "client", "serving", "page"),
@@ -41,7 +42,7 @@ ORDER = (
     "common",
 )
 """The library from the top down: each package imports what stands below it, none beside it."""
-PAGE = ("predictions", "metrics", "registry", "client", *ORDER[7:])
+PAGE = ("predictions", "metrics", "registry", "client", *ORDER[8:])
 """What the page may import of the library."""
 
 

@@ -30,14 +30,20 @@ class ExportObject:
     Attributes:
         label: The name of its class.
         box: x, y, width, height in pixels of the upright image, rounded as they are to be written.
-        ring: Its outline as [x, y] points in pixels, rounded, not closed; None without an outline.
-        score: 0 to 1.
+        ring: Its outline as [x, y] points in pixels, rounded, not closed; a list of such rings for
+            an object in several parts; None without an outline.
+        score: 0 to 1; None of an object that a person drew.
     """
 
     label: str
     box: Box
-    ring: list[list[float]] | None
-    score: float
+    ring: list[list[float]] | list[list[list[float]]] | None
+    score: float | None
+
+    @property
+    def proba(self) -> dict[str, float]:
+        """The item's key of the score, where there is one."""
+        return {} if self.score is None else {"proba": self.score}
 
 
 @dataclass(frozen=True)

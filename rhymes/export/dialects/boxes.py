@@ -57,7 +57,7 @@ def object_to_item(written: ExportObject) -> dict[str, Any]:
         "errors": [],
         "category": NO_CATEGORY,
         "attributes": {"label": written.label},
-        "proba": written.score,
+        **written.proba,
     }
 
 

@@ -116,7 +116,7 @@ def object_to_item(written: ExportObject) -> dict[str, Any]:
     # That category means none to a reader; a class of this very name needs its label elsewhere.
     if written.label == NO_CATEGORY:
         item["attributes"] = {"label": written.label}
-    return item | {"proba": written.score}
+    return item | written.proba
 
 
 DIALECT = Dialect(

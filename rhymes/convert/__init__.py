@@ -1,0 +1,1 @@
+"""A data version or predictions, written as other tools read them."""
