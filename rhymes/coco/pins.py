@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from rhymes.coco.files import source_to_name
@@ -91,8 +92,8 @@ def load_pins(path: Path) -> list[Pin]:
 
 def save_pins(path: Path, pins: Iterable[Pin]) -> None:
     """Write a splits.csv, sorted by name, so that a version control diff shows what is new."""
-    rows = [tuple(getattr(pin, column) for column in COLUMNS) for pin in pins]
-    save_rows(path, COLUMNS, sorted(rows))
+    cells = attrgetter(*COLUMNS)
+    save_rows(path, COLUMNS, map(cells, sorted(pins, key=cells)))
 
 
 @dataclass(frozen=True)

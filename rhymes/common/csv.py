@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 from rhymes.common.errors import InputError
-from rhymes.common.files import save_text
+from rhymes.common.files import written_aside
 
 # OWASP, "CSV Injection".
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -173,8 +173,9 @@ def names_to_text(names: Iterable[str]) -> str:
 
 
 def save_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV file of a header and its rows; the format is that of `rows_to_csv`."""
-    save_text(path, rows_to_csv(chain([columns], rows)))
+    """Write a CSV file of a header and its rows as a stream; the format is `rows_to_csv`'s."""
+    with written_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(_rows_to_lines(chain([columns], rows)))
 
 
 def rows_to_csv(rows: Iterable[Sequence[object]]) -> str:
@@ -183,11 +184,17 @@ def rows_to_csv(rows: Iterable[Sequence[object]]) -> str:
     Lines end in a line feed. A cell is quoted where it must be (RFC 4180): for a comma, a quote, a
     line feed or a carriage return in it. None is an empty cell.
     """
-    lines = _Lines()
+    return "".join(_rows_to_lines(rows))
+
+
+def _rows_to_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    written = _Lines()
     # csv quotes line ends within a cell only where they are part of its own line end (up to Python
     # 3.12), and no reader takes a bare carriage return.
-    csv.writer(lines, lineterminator="\r\n").writerows(rows)
-    return "".join(f"{line[:-2]}\n" for line in lines)
+    writer = csv.writer(written, lineterminator="\r\n")
+    for row in rows:
+        writer.writerow(row)
+        yield f"{written.pop()[:-2]}\n"
 
 
 class _Lines(list[str]):
