@@ -67,11 +67,12 @@ def convert_foreign_export(
         file.write(rows_to_csv([_COLUMNS]))
         images = found.format.read(folder, found.files, collected)
         for image in tqdm(images, desc=found.format.name, unit=" images", disable=None):
-            file.write(rows_to_csv([_image_to_row(image)]))
+            name, *cells = map(_encodable, _image_to_row(image))
+            file.write(rows_to_csv([(name, *cells)]))
             rows += 1
             # An image that stands in two splits is in none by the folder's word.
-            if image.split and splits.setdefault(image.image, image.split) != image.split:
-                splits[image.image] = ""
+            if image.split and splits.setdefault(name, image.split) != image.split:
+                splits[name] = ""
     if not rows:
         raise InputError(f"{folder.root}: {found.reason}, but it names no image")
     _save_categories(folder, collected, categories, out / CATEGORIES)
@@ -81,6 +82,11 @@ def convert_foreign_export(
     if pinned:
         save_rows(out / SPLITS, ("group", "split"), sorted(pinned.items()))
     return ForeignExport(rows, _count(pinned), tuple(_notes_to_sentences(collected)))
+
+
+def _encodable(text: str) -> str:
+    """Replace halves of surrogate pairs, which JSON can escape: no file has such a name."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _image_to_row(image: AnnotatedImage) -> tuple[str, str, str, str]:

@@ -139,6 +139,16 @@ def other_item(kind: str, label: str | None) -> dict[str, Any]:
     return {"type": kind} | ({} if label is None else {"category": label})
 
 
+def snap_to_edge(coordinate: float, pixels: int, tolerance: float) -> float:
+    """Put what lies beyond an image's edge by no more than a format's rounding on the edge.
+
+    Else it would be cut there, and counted as an object that leaves the image.
+    """
+    if -tolerance <= coordinate < 0:
+        return 0.0
+    return float(pixels) if pixels < coordinate <= pixels + tolerance else coordinate
+
+
 def text_to_number(text: str | None) -> float | str | None:
     """Read a coordinate; what is no number comes back as it is."""
     try:

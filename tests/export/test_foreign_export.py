@@ -59,6 +59,12 @@ def test_split_of_the_folder_can_be_kept(tmp_path: Path) -> None:
     assert pins == "group,split\na.jpg,train\nc.jpg,val\n"
 
 
+def test_name_that_no_file_can_have_is_a_row_all_the_same(tmp_path: Path) -> None:
+    convert(write_files(tmp_path / "in", {"train.json": coco("a\ud800.jpg")}), tmp_path / "out")
+    (row,) = load_rows(tmp_path / "out/annotations.csv")
+    assert row.cells["image_url"] == "a?.jpg"
+
+
 def test_classes_that_lie_there_count(tmp_path: Path) -> None:
     files = {"a.jpg": None, "a.json": coco("a.jpg"), "some.csv": "category_image\nDOG\n"}
     made = convert(write_files(tmp_path / "in", files), tmp_path / "out", "some.csv")

@@ -158,7 +158,7 @@ class _File:
         images = [posixpath.join(each, "images") for each in (base, above)]
         bases = [base, *images, *(posixpath.join(each, stem) for each in (*images, above)), above]
         found = self._folder.find_image(name, *bases)
-        return url if url and not (self._folder.root / found).is_file() else found
+        return url if url and found not in self._folder.known else found
 
     def _item(self, record: Mapping[str, Any]) -> dict[str, Any]:
         label = self._label(record.get("category_id"))

@@ -21,15 +21,19 @@ from rhymes.export.format import (
     Format,
     Items,
     box_item,
+    corners_to_box,
     other_item,
     polygon_item,
     rotated_box_item,
+    snap_to_edge,
 )
 from rhymes.images.images import IMAGE_SUFFIXES
 
 _RECTANGLES = ("rectanglelabels", "rectangle")
 _POLYGONS = ("polygonlabels", "polygon")
 _OTHER_SHAPES = ("brush", "keypoint", "ellipse", "vector", "bitmask", "videorectangle")
+# Pixels: percents are floats with all their digits.
+_ROUNDING = 1e-9
 # Uploaded files get eight hexadecimal digits before their name.
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
 
@@ -91,10 +95,10 @@ class _Task:
     def _items(self, annotation: Mapping[str, Any], names: set[str]) -> Items:
         items: Items = []
         # Of a shape and its label in two tags there are two entries, with one id.
-        labels: dict[object, list[str]] = {}
-        regions: dict[object, Mapping[str, Any]] = {}
+        labels: dict[str, list[str]] = {}
+        regions: dict[str, Mapping[str, Any]] = {}
         for index, entry in enumerate(_list_of_mappings(annotation.get("result"))):
-            key = entry.get("id") or index
+            key = str(entry.get("id") or index)
             labels.setdefault(key, []).extend(_labels(entry))
             if _is_shape(entry):
                 regions[key] = entry
@@ -104,7 +108,7 @@ class _Task:
             names.update(labels[key])
             # Label Studio may give a region several labels: an object of each.
             for label in dict.fromkeys(labels[key]) or [None]:
-                items.append(self._region_to_item(region, label) | {"id": str(key)})
+                items.append(self._region_to_item(region, label) | {"id": key})
         return items
 
     def _region_to_item(self, region: Mapping[str, Any], label: str | None) -> dict[str, Any]:
@@ -117,8 +121,7 @@ class _Task:
             pairs = points if isinstance(points, list) else []
             return polygon_item(label, [[_to_pixels(point, size) for point in pairs]])
         if kind in _RECTANGLES or (kind == "labels" and "width" in value):
-            percents = [value.get(name) for name in ("x", "y", "width", "height")]
-            box = _to_pixels(percents[:2], size) + _to_pixels(percents[2:], size)
+            box = _value_to_box(value, size)
             if not value.get("rotation"):
                 return box_item(label, box)
             degrees = value["rotation"]
@@ -156,12 +159,25 @@ def _is_shape(entry: Mapping[str, Any]) -> bool:
     return kind == "labels" and ("width" in value or "points" in value)
 
 
+def _value_to_box(value: Mapping[str, Any], size: tuple[int, int]) -> list[Any]:
+    """Make x, y, width, height in pixels; what is no number stays as it is."""
+    values: list[Any] = [value.get(name) for name in ("x", "y", "width", "height")]
+    if not all(type(each) in (int, float) for each in values):
+        return values
+    x, y, width, height = values
+    left, top = _to_pixels([x, y], size)
+    right, bottom = _to_pixels([x + width, y + height], size)
+    return corners_to_box(left, top, right, bottom)
+
+
 def _to_pixels(percents: Any, size: tuple[int, int]) -> list[Any]:
     """Turn a pair of percents into pixels; what is no pair of numbers stays as it is."""
     if not isinstance(percents, list) or len(percents) != 2:
         return percents if isinstance(percents, list) else [percents]
     return [
-        percent / 100 * pixels if type(percent) in (int, float) else percent
+        snap_to_edge(percent / 100 * pixels, pixels, _ROUNDING)
+        if type(percent) in (int, float)
+        else percent
         for percent, pixels in zip(percents, size, strict=True)
     ]
 

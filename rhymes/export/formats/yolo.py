@@ -25,6 +25,7 @@ from rhymes.export.format import (
     Items,
     box_item,
     polygon_item,
+    snap_to_edge,
     text_to_number,
 )
 from rhymes.images.images import IMAGE_SUFFIXES
@@ -195,19 +196,14 @@ class _LabelReader:
 
 def _side(middle: float, length: float, pixels: int) -> tuple[float, float]:
     low, high = (middle - length / 2) * pixels, (middle + length / 2) * pixels
-    return _snapped(low, pixels), _snapped(high, pixels)
+    tolerance = _STEP * pixels
+    return snap_to_edge(low, pixels, tolerance), snap_to_edge(high, pixels, tolerance)
 
 
 def _to_pixels(fraction: object, pixels: int) -> object:
-    return _snapped(fraction * pixels, pixels) if isinstance(fraction, float) else fraction
-
-
-def _snapped(coordinate: float, pixels: int) -> float:
-    """Put what lies beyond the image's edge by the format's own rounding on the edge."""
-    tolerance = _STEP * pixels
-    if -tolerance <= coordinate < 0:
-        return 0.0
-    return float(pixels) if pixels < coordinate <= pixels + tolerance else coordinate
+    if not isinstance(fraction, float):
+        return fraction
+    return snap_to_edge(fraction * pixels, pixels, _STEP * pixels)
 
 
 FORMAT = Format(

@@ -39,6 +39,14 @@ def test_boxes_and_where_they_come_from(tmp_path: Path) -> None:
     assert image.origin == "export.json: task 3, annotation 8"
 
 
+def test_box_at_the_edge_is_not_cut(tmp_path: Path) -> None:
+    value = VALUE | {"x": 55.333333333333336, "width": 44.666666666666664, "y": 0, "height": 100}
+    ((found,),) = read_folder(write(tmp_path, task(annotation(region(value))))).objects()
+    assert isinstance(found, Annotation)
+    assert not found.shape.clipped
+    assert found.shape.bbox[0] + found.shape.bbox[2] == 100
+
+
 def test_each_annotator_has_a_row_and_predictions_none(tmp_path: Path) -> None:
     by = ({"id": 7, "email": "me@here.example"}, {"email": "me@here.example"}, None, 2)
     made = [annotation(region(), completed_by=each) for each in by]
