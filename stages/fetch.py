@@ -24,6 +24,7 @@ from rhymes.export.export_folder import ExportFolder
 from rhymes.export.fetched import (
     Fetched,
     Tolerance,
+    changes_to_report,
     check_failures,
     load_sources,
     pages_to_report,
@@ -103,6 +104,8 @@ def main() -> None:
         f"fetch: {len(arrived)} of {len(sources)} images of {raw.export}, "
         f"{len({image.sha256 for image in arrived})} different images in {IMAGES}"
     )
+    for line in changes_to_report(arrived):
+        print(f"  {line}")
 
 
 def find_csvs(raw: RawParams) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -240,6 +241,24 @@ def pages_to_report(fetched: Sequence[Fetched]) -> str:
     files = count_to_text(len(several), "file")
     head = f"of {files} with several images the first alone counts; {left_out} are left out:"
     return "\n".join([head, *lines])
+
+
+def changes_to_report(images: Sequence[IndexedImage]) -> list[str]:
+    """Say how many images EXIF turned, and how many are not kept as they came, by format.
+
+    Boxes that were drawn on the stored pixels of a turned image do not fit it.
+    """
+    lines = (
+        ("turned upright by their EXIF", [image for image in images if image.is_turned]),
+        ("not kept as they came, but as a JPEG", [image for image in images if image.is_reencoded]),
+    )
+    return [f"{what}: {_formats_to_text(changed)}" for what, changed in lines if changed]
+
+
+def _formats_to_text(images: Sequence[IndexedImage]) -> str:
+    counts = Counter(image.format for image in images)
+    listed = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    return f"{count_to_text(len(images), 'image')} ({listed})"
 
 
 def _failures_to_text(failures: Sequence[Fetched]) -> str:

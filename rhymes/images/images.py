@@ -31,6 +31,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from pillow_heif import HeifImageFile
 
 from rhymes.common.errors import InputError
+from rhymes.images.containers import bytes_to_readable, check_doubtful, exif_to_orientation
 from rhymes.images.image_headers import (
     BMP_HEADER_SIZES,
     JPEG_SCAN_LIMIT,
@@ -58,6 +59,8 @@ MAX_IMAGE_PIXELS = 50_000_000
 
 PIXEL_LIMIT = 178_956_970
 """The most that `max_pixels` may be: beyond, Pillow refuses WebP and GIF by itself."""
+
+_PNG_PIXEL_BYTES = 9  # four samples of 16 bits, and the interlacing's filters
 
 # What libjpeg can write, a little less than the format's 65,535.
 _JPEG_SIDE_LIMIT = 65_500
@@ -177,7 +180,8 @@ def decode_image(
     counts). Anything else becomes a JPEG without chroma subsampling and without metadata, the
     same bytes for the same input: 16-bit samples are scaled to their high byte, CMYK is converted
     without a profile (JPEGs store it inverted, as Adobe does). All pixels are decoded once, so a
-    truncated file is refused. A broken EXIF block counts as none.
+    truncated file is refused. A broken EXIF block counts as none, and what browsers pass over in a
+    file is taken out of it (`rhymes.images.containers`).
 
     Args:
         data: the file's bytes.
@@ -198,19 +202,20 @@ def decode_image(
     if opener is None:
         raise InputError(f"not an image: {_describe(data)}")
     name = str(opener.format)
+    readable = bytes_to_readable(data)
     with _pillow_errors(name):
-        image = opener(io.BytesIO(data))
-        _check_cost(image, data, max_pixels)
-        if opener is PngImageFile:
-            # Decoding stops at the last pixel; this reads all checksums up to the end.
-            PngImageFile(io.BytesIO(data)).verify()
+        image = opener(io.BytesIO(readable.data))
+        _check_cost(image, readable.data, max_pixels)
+        check_doubtful(readable, _PNG_PIXEL_BYTES * image.width * image.height + image.height)
+        if isinstance(image, PngImageFile) and image.default_image:
+            image.seek(1)  # browsers show no image that is not part of the animation
         # Only a TIFF's own tag counts, but Pillow would turn by XMP where there is none.
         image.info.pop("xmp", None)
         applied, pages = _orientation_of_loading(image), _pages(image, data)
         image.load()
         orientation = _exif_orientation(image) if applied is None else applied
         if orientation == 1 and name in keep and _is_plain_rgb(image, data):
-            return DecodedImage(UprightImage(data, name, *image.size), image, name, 1)
+            return DecodedImage(UprightImage(readable.kept, name, *image.size), image, name, 1)
         pixels = _image_to_rgb(image)
         if orientation != 1 and applied is None:
             pixels = pixels.transpose(_TURNS[orientation])
@@ -336,14 +341,12 @@ def _heif_orientation(image: HeifImageFile) -> int:
 
 
 def _exif_orientation(image: Image.Image) -> int:
-    # Image.getexif would take XMP's orientation where EXIF has none, which browsers do not.
-    exif = Image.Exif()
-    try:
-        exif.load(image.info.get("exif") or b"")
-        stored = exif.get(ExifTags.Base.Orientation)
-    except Exception:  # a broken block, by any error: it says nothing of the orientation
+    if isinstance(image, WebPImageFile):  # Chromium shows it as it is stored
         return 1
-    return stored if stored in _TURNS else 1
+    if isinstance(image, JpegImageFile):
+        blocks = (body for name, body in image.applist if name == "APP1")
+        return exif_to_orientation(next((b for b in blocks if b.startswith(b"Exif\0")), b""))
+    return exif_to_orientation(image.info.get("exif") or b"")
 
 
 def _is_plain_rgb(image: Image.Image, data: bytes) -> bool:
@@ -356,6 +359,17 @@ def _is_plain_rgb(image: Image.Image, data: bytes) -> bool:
 
 
 def _image_to_rgb(image: Image.Image) -> Image.Image:
+    pixels = _colors_to_rgb(image)
+    box = image.dispose_extent if isinstance(image, GifImageFile) else None
+    if box is None or box == (0, 0, *image.size):
+        return pixels
+    # Around a frame that is smaller than its GIF browsers show nothing.
+    white = Image.new("RGB", image.size, "white")
+    white.paste(pixels.crop(box), box[:2])
+    return white
+
+
+def _colors_to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         return _deep_grey_to_rgb(image)
     if image.has_transparency_data:
@@ -411,5 +425,5 @@ def pixels_to_sha256(pixels: Image.Image) -> str:
 def image_to_pixels(upright: UprightImage) -> NDArray[np.uint8]:
     """Decode a checked image: uint8 [height, width, 3], RGB."""
     opener = PngImageFile if upright.format == "PNG" else JpegImageFile
-    with opener(io.BytesIO(upright.data)) as image:
+    with opener(io.BytesIO(bytes_to_readable(upright.data).data)) as image:
         return np.asarray(image, np.uint8)

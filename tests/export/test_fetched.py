@@ -14,6 +14,7 @@ from rhymes.export.fetched import (
     IndexedImage,
     Source,
     Tolerance,
+    changes_to_report,
     check_failures,
     load_image_index,
     load_sources,
@@ -112,6 +113,20 @@ def test_many_failures_are_an_error(good: int, bad: int, fraction: float) -> Non
         check_failures(make_fetched(good, bad), good + bad, Tolerance(fraction, 0))
     assert f"{bad} of {good + bad} images failed" in str(error.value)
     assert f"fetch.max_failed_fraction = {fraction:g}" in str(error.value)
+
+
+def test_changed_images_are_counted_by_format() -> None:
+    images = [
+        indexed_image("a.jpg", SHA, orientation=6, original_sha256="b" * 64),
+        indexed_image("b.jpg", SHA),
+        *(indexed_image(f"{n}.png", SHA, format="PNG", original_sha256="c" * 64) for n in range(2)),
+        indexed_image("d.png", SHA, format="PNG", orientation=3, original_sha256="d" * 64),
+    ]
+    assert changes_to_report(images) == [
+        "turned upright by their EXIF: 2 images (1 JPEG, 1 PNG)",
+        "not kept as they came, but as a JPEG: 4 images (1 JPEG, 3 PNG)",
+    ]
+    assert changes_to_report(images[1:2]) == []
 
 
 BUSY = Fetched(Source("busy.jpg", (7,)), None, "status 503", is_unavailable=True)

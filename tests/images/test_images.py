@@ -109,7 +109,7 @@ def test_first_of_several_images_of_a_phone_counts() -> None:
     assert check(data) == UprightImage(data, "JPEG", WIDTH, HEIGHT)
 
 
-@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF"])
+@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "AVIF", "HEIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied(orientation: int, encoding: str) -> None:
     image = upright_to_stored(IMAGE, orientation)
@@ -339,13 +339,12 @@ def test_promise_of_too_many_pixels_is_refused_before_decoding(data: bytes) -> N
 
 
 @pytest.mark.parametrize("name", [b"iCCP", b"zTXt"])
-def test_bomb_in_a_png_chunk_is_refused(name: bytes) -> None:
+def test_bomb_in_a_png_chunk_is_not_read(name: bytes) -> None:
     header = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
     bomb = b"name\0\0" + zlib.compress(bytes(20_000_000))
     chunks = ((b"IHDR", header), (name, bomb), (b"IDAT", zlib.compress(bytes(4))), (b"IEND", b""))
     data = b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
-    with pytest.raises(InputError, match="broken PNG: Decompressed data too large"):
-        check(data)
+    assert (check(data).width, check(data).height) == (1, 1)
 
 
 def test_jpeg_of_endless_scans_is_refused() -> None:
@@ -388,15 +387,26 @@ def test_whole_files_of_the_fuzz_test_pass(name: str) -> None:
 def test_truncated_file_is_refused(name: str, share: float) -> None:
     assert ImageFile.LOAD_TRUNCATED_IMAGES is False
     data = ENCODED[name]
+    # What a PNG has behind its pixels is nothing that it could not do without.
+    end = data.index(b"IEND") - 8 if "PNG" in name and "animated" not in name else len(data)
+    end = data.index(b"fcTL", data.index(b"IDAT")) - 8 if "animated" in name else end
+    start = data.index(b"IDAT") + 4 if "PNG" in name else 0
     with pytest.raises(InputError):
-        check(data[: int(len(data) * share)])
+        check(data[: start + int((end - start) * share)])
 
 
 def test_flipped_bit_in_a_png_is_refused() -> None:
     data = bytearray(ENCODED["PNG"])
-    data[data.index(b"IEND") - 6] ^= 1  # of the checksum of the pixels
-    with pytest.raises(InputError, match="broken PNG"):
+    data[data.index(b"IEND") - 12] ^= 1  # of the pixels' own checksum
+    with pytest.raises(InputError, match="broken PNG: its pixels' checksums are wrong"):
         check(bytes(data), keep={"PNG"})
+
+
+def test_flipped_bit_in_the_checksum_alone_is_mended() -> None:
+    data = bytearray(ENCODED["PNG"])
+    data[data.index(b"IEND") - 6] ^= 1  # of the chunk's checksum
+    mended = check(bytes(data), keep={"PNG"})
+    assert decode(mended).tobytes() == decode(check(ENCODED["PNG"], keep={"PNG"})).tobytes()
 
 
 @st.composite
