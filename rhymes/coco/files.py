@@ -134,9 +134,10 @@ def _record_to_json(record: Mapping[str, Any]) -> str:
 
 
 def _value_to_json(value: object) -> str:
-    if type(value) is int:
+    kind = type(value)
+    if kind is int:
         return str(value)
-    if not isinstance(value, float | list):
+    if kind is not float and kind is not list:
         return _json(value)
     try:
         text = orjson.dumps(value)

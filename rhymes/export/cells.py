@@ -94,22 +94,31 @@ def cell_to_value(text: str) -> object:
 
 
 def _json_to_value(text: str) -> object:
-    """Parse JSON, with what Python's own parser takes besides: NaN, half of a surrogate pair."""
+    """Parse JSON as Python's own parser does, by orjson wherever the two agree.
+
+    They do not on NaN and half of a surrogate pair, which orjson refuses, nor on integers beyond
+    64 bits, of which it makes floats.
+    """
     try:
-        return orjson.loads(text)
+        data = text.encode()
+        if _LONG_INTEGER not in data.translate(_DIGITS_AS_0):
+            return orjson.loads(data)
     except ValueError:
-        return json.loads(text)
+        pass
+    return json.loads(text)
+
+
+_LONG_INTEGER = b"0" * 19
+_DIGITS_AS_0 = bytes.maketrans(b"123456789", b"0" * 9)
 
 
 def _check_depth(value: object) -> None:
     """Raise ValueError for lists and mappings in more than `MAX_DEPTH` of each other."""
     level: list[Any] = [[value]]
     for _ in range(MAX_DEPTH + 1):
-        inner = list(
-            chain.from_iterable(
-                outer.values() if isinstance(outer, dict) else outer for outer in level
-            )
-        )
+        dicts = [outer for outer in level if type(outer) is dict]
+        lists = [outer for outer in level if type(outer) is not dict] if dicts else level
+        inner = list(chain(chain.from_iterable(lists), *(outer.values() for outer in dicts)))
         if _CONTAINERS.isdisjoint(map(type, inner)):
             return
         level = [each for each in inner if type(each) in _CONTAINERS]
@@ -189,11 +198,10 @@ def item_to_label(item: Item) -> str | None:
     count, since a file may hold polygons drawn in the boxes dialect.
     """
     own = item_type_to_dialect(item.get("type"))
+    if own and (label := own.item_to_label(item)):
+        return label
     others = (dialect for dialect in DIALECTS.values() if dialect is not own)
-    for dialect in (own, *others) if own else others:
-        if label := dialect.item_to_label(item):
-            return label
-    return None
+    return next((label for each in others if (label := each.item_to_label(item))), None)
 
 
 def item_to_odd_label(item: Item) -> object:

@@ -63,4 +63,7 @@ def load_dialect(annotations: Path) -> Dialect:
 
 def item_type_to_dialect(item_type: object) -> Dialect | None:
     """Return the dialect of items with this `type`; None where no dialect has it."""
-    return next((each for each in DIALECTS.values() if each.item_type == item_type), None)
+    for dialect in DIALECTS.values():
+        if dialect.item_type == item_type:
+            return dialect
+    return None

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, TypeGuard
 
@@ -16,7 +16,7 @@ from rhymes.export.dialect import (
     Dialect,
     ExportObject,
     Item,
-    is_coordinate,
+    are_coordinates,
     value_to_label,
 )
 from rhymes.export.dialects import boxes
@@ -62,11 +62,11 @@ def _is_in_parts(data: object) -> TypeGuard[list[Any]]:
 
 
 def _ring_to_shape(data: object, width: int, height: int) -> Shape | Reason:
-    if not isinstance(data, list | tuple) or not all(map(_is_pair, data)):
+    if not isinstance(data, list | tuple) or not _are_pairs(data):
         return Reason.WRONG_FORM
     if len(data) < 3:
         return Reason.TOO_FEW_POINTS
-    if not all(is_coordinate(x) and is_coordinate(y) for x, y in data):
+    if not are_coordinates(chain.from_iterable(data)):
         return Reason.NOT_FINITE
     points = [(float(x), float(y)) for x, y in data]
     ring = geometry.points_to_ring(points)
@@ -81,22 +81,22 @@ def _ring_to_shape(data: object, width: int, height: int) -> Shape | Reason:
         return Reason.TOO_COMPLEX
 
 
-def _is_pair(entry: object) -> bool:
-    """Whether an entry of an outline has the form of a point."""
-    return (
-        isinstance(entry, list | tuple)
-        and len(entry) == 2
-        and not any(isinstance(value, list | tuple | Mapping) for value in entry)
-    )
+def _are_pairs(data: Sequence[Any]) -> bool:
+    """Whether the entries of an outline have the form of points."""
+    if not _LISTS.issuperset(map(type, data)) or not {2}.issuperset(map(len, data)):
+        return False
+    return _NESTED.isdisjoint(map(type, chain.from_iterable(data)))
+
+
+_LISTS = frozenset({list, tuple})
+_NESTED = frozenset({list, tuple, dict})
 
 
 def data_to_box(data: object) -> Box | None:
     """Return the box around all points; None where one is no point."""
     rings = data if _is_in_parts(data) else [data]
     points = [point for ring in rings if isinstance(ring, list | tuple) for point in ring]
-    if not points or not all(map(_is_pair, points)):
-        return None
-    if not all(map(is_coordinate, chain.from_iterable(points))):
+    if not points or not _are_pairs(points) or not are_coordinates(chain.from_iterable(points)):
         return None
     left, top = (float(min(values)) for values in zip(*points, strict=True))
     right, bottom = (float(max(values)) for values in zip(*points, strict=True))
