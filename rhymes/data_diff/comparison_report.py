@@ -11,6 +11,7 @@ from rhymes.coco.splits import SPLITS
 from rhymes.common.markdown import rows_to_table, text_to_cell
 from rhymes.common.text import count_to_text
 from rhymes.data_diff.data_comparison import ClassChange, ClassCounts, Comparison, split_counts
+from rhymes.data_diff.distributions import compare_distributions
 from rhymes.data_diff.image_labels import ImageLabels
 from rhymes.data_diff.label_changes import LabelChanges
 from rhymes.export.annotations import Reason
@@ -29,6 +30,7 @@ def comparison_to_findings(
     yield from _categories(comparison)
     yield from _ids(comparison)
     yield from _images(comparison)
+    yield from compare_distributions(comparison.old, comparison.new, comparison.renames).findings()
     yield from _drops(old, new)
 
 
