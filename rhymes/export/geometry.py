@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import shapely
@@ -104,7 +105,7 @@ def ring_to_region(ring: Sequence[Point]) -> Region:
         # Even to find that no two of them cross takes long where many edges come near each other.
         if _has_near_pairs(points):
             raise GeometryError(f"an outline of {len(ring)} points that runs to and fro")
-        polygon = shapely.polygons(points)
+        polygon = cast("shapely.Polygon", shapely.polygons(points))  # one, of one ring
         return polygon if shapely.is_valid(polygon) else _repair(points)
     except shapely.errors.GEOSException:
         # Points both 1e-9 pixels and 1e6 pixels apart, which nobody has drawn.
