@@ -161,7 +161,7 @@ def write_rhymes(data: LabelledData, folder: Path) -> Copies:
                 yield image.file, path
     save_rows(folder / "categories.csv", (CATEGORY_COLUMN,), ((name,) for name in data.names))
     if pins:
-        save_rows(folder / "splits.csv", ("group", "split"), sorted(pins))
+        save_rows(folder / "splits.csv", ("image", "split"), sorted(pins))
 
 
 def _object_to_export(each: LabelledObject, names: Sequence[str]) -> ExportObject:

@@ -80,7 +80,7 @@ def convert_foreign_export(
         collected.notes["images in more than one split of the folder, pinned to none"] += torn
     pinned = {image: split for image, split in splits.items() if split}
     if pinned:
-        save_rows(out / SPLITS, ("group", "split"), sorted(pinned.items()))
+        save_rows(out / SPLITS, ("image", "split"), sorted(pinned.items()))
     return ForeignExport(rows, _count(pinned), tuple(_notes_to_sentences(collected)))
 
 

@@ -164,7 +164,7 @@ def test_pycocotools_reads_ids_from_1_in_each_file(tmp_path: Path) -> None:
 def test_splits_of_a_rhymes_export_can_be_pinned(tmp_path: Path) -> None:
     root, out = write_version(tmp_path / "in", BOXES), tmp_path / "out"
     assert main([str(root), "--to", "rhymes", "-o", str(out)]) == 0
-    pins = {row.cells["group"]: row.cells["split"] for row in load_rows(out / "splits.csv")}
+    pins = {row.cells["image"]: row.cells["split"] for row in load_rows(out / "splits.csv")}
     assert sorted(pins.values()) == ["test", "train", "train", "val"]
     assert all((out / image).is_file() for image in pins)
     (item, _) = cell_to_items(next(load_rows(out / "annotations.csv")).cells["output_content"])

@@ -56,7 +56,7 @@ def test_split_of_the_folder_can_be_kept(tmp_path: Path) -> None:
     assert made.splits == {"train": 1, "val": 1}
     assert made.notes == ("images in more than one split of the folder, pinned to none: 1",)
     pins = (tmp_path / "out/splits.csv").read_text(encoding="utf-8")
-    assert pins == "group,split\na.jpg,train\nc.jpg,val\n"
+    assert pins == "image,split\na.jpg,train\nc.jpg,val\n"
 
 
 def test_name_that_no_file_can_have_is_a_row_all_the_same(tmp_path: Path) -> None:

@@ -487,7 +487,7 @@ def test_export_of_another_tool(project: Project, capsys: pytest.CaptureFixture[
     assert [(name, row["error"]) for name, row in project.index().items()] == [("train/a.jpg", "")]
     folder = project.root / "data/export"
     assert (folder / "categories.csv").read_text(encoding="utf-8") == "category_image\nCAT\n"
-    assert (folder / "splits.csv").read_text(encoding="utf-8") == "group,split\ntrain/a.jpg,train\n"
+    assert (folder / "splits.csv").read_text(encoding="utf-8") == "image,split\ntrain/a.jpg,train\n"
     output = capsys.readouterr().out
     assert "../export is taken for COCO, for train/_annotations.coco.json holds" in output
     assert "(1 train); to keep it: cp data/export/splits.csv data/splits.csv" in output
