@@ -152,12 +152,8 @@ class Downloader:
         for hop in range(MAX_REDIRECTS + 1):
             target = self._url_to_target(url)
             secrets = self._access.headers.url_to_headers(url, self._guard, is_redirected=hop > 0)
-            headers = [
-                *_without(_HEADERS, secrets),
-                ("Host", url.netloc),
-                *_url_to_cookies(cookies, url),
-                *secrets,
-            ]
+            replaceable = [*_HEADERS, *_url_to_cookies(cookies, url)]
+            headers = [*_without(replaceable, secrets), ("Host", url.netloc), *secrets]
             extensions = {"timeout": timeouts}
             with self._pool.stream("GET", target, headers=headers, extensions=extensions) as answer:
                 if answer.status not in _REDIRECTS:

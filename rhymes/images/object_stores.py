@@ -17,7 +17,7 @@ from typing import Any
 import fsspec
 import tenacity
 
-from rhymes.common.errors import InputError
+from rhymes.common.errors import InputError, UnavailableError
 from rhymes.images.download import WHOLE_TIME, DownloadLimits
 
 # Scheme -> fsspec's protocol, which is also the name of the extra that brings its library.
@@ -60,15 +60,16 @@ class ObjectStores:
         the store says that there is no such object or no access.
 
         Raises:
-            InputError: why there is no content: the URL, a missing package or credentials, the
-                store's answer, or a limit.
+            UnavailableError: it could not be read now: no connection, no answer in time, no
+                access, or a package that is missing.
+            InputError: why there is no content: the URL, no such object, or its size.
         """
         protocol, path = _url_to_path(url)
         try:
             return self._retrying(self._try, protocol, path)
         except _TransientError as error:
             tries = f" ({self._limits.attempts} tries)" if self._limits.attempts > 1 else ""
-            raise InputError(f"{error}{tries}") from None
+            raise UnavailableError(f"{error}{tries}") from None
 
     def _try(self, protocol: str, path: str) -> bytes:
         whole = WHOLE_TIME * self._limits.timeout
@@ -121,7 +122,7 @@ def _check_account(host: str) -> None:
     own = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME") or (found[1] if found else "")
     match = _ACCOUNT.fullmatch(host)
     if not match or match[1].lower() != own.lower():
-        raise InputError(
+        raise UnavailableError(
             f"{host!r} is not the account of the environment; set AZURE_STORAGE_ACCOUNT_NAME"
         )
 
@@ -141,7 +142,7 @@ def _open_store(protocol: str, timeout: float) -> Any:
     try:
         store = fsspec.filesystem(protocol, skip_instance_cache=True, **options)
     except ImportError as error:
-        raise InputError(
+        raise UnavailableError(
             f"{protocol}:// needs a package that is not installed ({error.name or error}): "
             f"pip install 'rhymes-detector[{protocol}]', in a checkout "
             f"uv pip install -c requirements.txt -e '.[{protocol}]'"
@@ -166,16 +167,16 @@ def _explain(error: Exception, whole: float) -> Exception:
     if isinstance(error, FileNotFoundError):
         return InputError("no such object")
     if isinstance(error, TimeoutError):
-        return InputError(f"not finished after {whole:g} s (10 x fetch.timeout)")
+        return UnavailableError(f"not finished after {whole:g} s (10 x fetch.timeout)")
     if isinstance(error, ConnectionError) or _NO_CONNECTION.search(type(error).__name__):
         return _TransientError("no connection to the store")
     # Behind the first line stand times and numbers of requests.
     lines = str(error).strip().splitlines() or [type(error).__name__]
     reason = " ".join(lines[0].split())[:_REASON_CHARACTERS]
     if isinstance(error, PermissionError) or _status(error) in (401, 403):
-        return InputError(f"no access: {reason}")
+        return UnavailableError(f"no access: {reason}")
     if isinstance(error, ValueError) or "Credential" in type(error).__name__:
-        return InputError(f"no credentials, or wrong ones: {reason}")
+        return UnavailableError(f"no credentials, or wrong ones: {reason}")
     return _TransientError(f"the store failed: {reason}")
 
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import pytest
 
-from rhymes.common.errors import InputError
+from rhymes.common.errors import InputError, UnavailableError
 from rhymes.images import download
 from rhymes.images.access import (
     PROXY_PASSWORD,
@@ -290,7 +290,7 @@ def test_credentials_go_to_the_proxy_alone(
     urls = ["https://cdn.invalid/1.jpg", "http://old.invalid/1.jpg"]
     with ProxyServer(names, "jürgen:pass:word") as proxy:
         for url in urls:
-            with pytest.raises(InputError, match=f"the proxy wants .*set {PROXY_USER} and"):
+            with pytest.raises(UnavailableError, match=f"the proxy wants .*set {PROXY_USER} and"):
                 make_downloader(proxy=proxy.url()).url_to_bytes(url)
         monkeypatch.setenv(PROXY_USER, "jürgen")
         monkeypatch.setenv(PROXY_PASSWORD, "pass:word")
@@ -357,14 +357,14 @@ def test_allowed_host_is_asked_for_by_the_proxy(plain: Origin) -> None:
 def test_answer_of_the_proxy_is_explained(status: int, reason: str, requests: int) -> None:
     with ProxyServer({}) as proxy:
         proxy.refusal = status
-        with pytest.raises(InputError) as error:
+        with pytest.raises(UnavailableError) as error:
             make_downloader(proxy=proxy.url(), attempts=2).url_to_bytes("https://cdn.invalid/1.jpg")
         assert reason in str(error.value)
         assert len(proxy.asked) == requests
 
 
 def test_proxy_that_is_not_there() -> None:
-    with pytest.raises(InputError, match="no connection to the proxy: Connection refused"):
+    with pytest.raises(UnavailableError, match="no connection to the proxy: Connection refused"):
         make_downloader(proxy="http://127.0.0.1:9").url_to_bytes("https://cdn.invalid/1.jpg")
 
 

@@ -13,10 +13,12 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from rhymes.common.errors import InputError
-from rhymes.export.fetched import Source
+from rhymes.common.errors import InputError, UnavailableError
+from rhymes.export.export_files import ExportFiles
+from rhymes.export.fetched import Source, Tolerance
 from rhymes.export.fetching import FetchOptions, fetch_images
 from rhymes.images.access import DownloadAccess
 from rhymes.images.download import DownloadLimits
@@ -66,11 +68,12 @@ def test_several_threads_share_a_store(server: ObjectServer) -> None:
 def test_what_is_not_there_is_final(server: ObjectServer) -> None:
     server.put("folder/x.jpg", b"x")
     for url in (server.url("missing"), server.url("folder"), f"{server.scheme}://absent/x.jpg"):
-        with pytest.raises(InputError, match=r"^no such object$"):
+        with pytest.raises(InputError, match=r"^no such object$") as error:
             read(url)
+        assert not isinstance(error.value, UnavailableError)
 
 
-def test_wrong_credentials_are_final_and_not_shown(
+def test_wrong_credentials_are_said_once_and_not_shown(
     server: ObjectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not server.wrong:
@@ -78,14 +81,14 @@ def test_wrong_credentials_are_final_and_not_shown(
     url = server.put("a.jpg", b"a")
     for name, value in server.wrong.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(InputError, match=r"^no access: ") as error:
+    with pytest.raises(UnavailableError, match=r"^no access: ") as error:
         read(url)
     assert "tries" not in str(error.value)
     assert server.secret not in str(error.value)
     assert "RequestId" not in str(error.value)
     for name in server.empty:
         monkeypatch.delenv(name)
-    with pytest.raises(InputError, match=r"^no credentials, or wrong ones: "):
+    with pytest.raises(UnavailableError, match=r"^no credentials, or wrong ones: "):
         read(url)
 
 
@@ -93,7 +96,7 @@ def test_server_that_is_not_there(server: ObjectServer, monkeypatch: pytest.Monk
     for name, value in server.absent.items():
         monkeypatch.setenv(name, value)
     begun = time.monotonic()
-    with pytest.raises(InputError) as error:
+    with pytest.raises(UnavailableError) as error:
         read(server.url("a.jpg"), timeout=0.5)
     # gcsfs tries again by itself until its time is over.
     expected = "not finished after 5 s" if server.scheme == "gs" else "no connection to the store"
@@ -110,13 +113,17 @@ def test_fetch_takes_objects_among_other_sources(server: ObjectServer, tmp_path:
     (export / "1.jpg").write_bytes(encode_random_image(1))
     urls = [server.put(f"{number}.jpg", encode_random_image(number)) for number in (1, 2)]
     sources = [Source(each, (2,)) for each in (*urls, "1.jpg", server.url("missing.jpg"))]
-    options = FetchOptions(export, downloads, LIMITS, DownloadAccess(), 10_000, 95, 4, 0.5)
-    fetched = fetch_images(sources, options, images)
+    options = FetchOptions(
+        ExportFiles(export), downloads, LIMITS, DownloadAccess(), 10_000, 95, 4, Tolerance(0.5, 0)
+    )
+    prints = np.zeros((len(sources), 32, 32, 3), np.uint8)
+    fetched = fetch_images(sources, options, images, prints)
     digests = [bytes_to_sha256(encode_random_image(number)) for number in (1, 2, 1)]
     assert [each.image and each.image.sha256 for each in fetched] == [*digests, None]
     assert fetched[-1].error == "no such object"
-    # What was kept is not asked for again.
-    assert fetch_images(sources[:3], replace(options, limits=replace(LIMITS, timeout=1e-9)), images)
+    # What was kept is not asked for again, so a time limit that nothing could keep is no matter.
+    hurried = replace(options, limits=replace(LIMITS, timeout=1e-9))
+    assert fetch_images(sources[:3], hurried, images, prints) == fetched[:3]
 
 
 @pytest.fixture
@@ -149,7 +156,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_silence_ends(silent: None) -> None:
     begun = time.monotonic()
-    with pytest.raises(InputError):
+    with pytest.raises(UnavailableError):
         read("s3://images/a.jpg", timeout=0.3, attempts=2)
     assert time.monotonic() - begun < 7
 

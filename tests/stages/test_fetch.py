@@ -200,6 +200,7 @@ def test_header_of_the_environment_is_sent_and_written_nowhere(
         "timeout": 0.2,
         "attempts": 1,
         "max_failed_fraction": 1.0,
+        "max_unavailable_fraction": 1.0,
     }
     project.write(*urls, **settings)
     with pytest.raises(InputError, match="environment variable RHYMES_FETCH_TOKEN is not set"):
