@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,8 @@ from stages.command import run_stage
 
 EXPORT = Path("data/export")
 PINS = Path("data/splits.csv")
+GROUPS = Path("data/groups.csv")
+IMAGES = Path("data/images")
 COCO = Path("data/coco")
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -31,7 +33,9 @@ class CocoParams:
         val_fraction: of the images; 0 for no validation split.
         test_fraction: of the images; 0 for no test split.
         group_pattern: regular expression searched in the image column; images whose first group
-            (or whole match) is equal stay in one split. Null: only images of the same bytes do.
+            (or whole match) is equal stay in one split.
+        groups: "auto": copies of an image stay in one split, found by names and content; "none":
+            only those that data/groups.csv joins do.
         label_separator: a label that is no class counts as the class named before its first
             separator. Null: labels are taken whole.
         consensus_iou: objects of several rows of an image that overlap by so much are one.
@@ -45,6 +49,7 @@ class CocoParams:
     val_fraction: Fraction
     test_fraction: Fraction
     group_pattern: Annotated[str, Field(min_length=1)] | None
+    groups: Literal["auto", "none"]
     label_separator: Annotated[str, Field(min_length=1)] | None
     consensus_iou: Annotated[float, Field(gt=0, le=1)]
     consensus_quorum: Annotated[int, Field(ge=1)]
@@ -64,6 +69,7 @@ def params_to_options(params: CocoParams) -> ConversionOptions:
         seed=params.seed,
         fractions=(1 - held_out, params.val_fraction, params.test_fraction),
         pattern=compile_group_pattern(params.group_pattern, "params.yaml: coco.group_pattern"),
+        groups=params.groups,
         separator=params.label_separator,
         consensus=ConsensusOptions(params.consensus_iou, params.consensus_quorum),
         annotator_column=params.annotator_column,
@@ -73,7 +79,7 @@ def params_to_options(params: CocoParams) -> ConversionOptions:
 def main() -> None:
     """Convert, print a summary, and fail if more was lost than the parameters allow."""
     params = load_section("coco", CocoParams)
-    counts = convert_export(EXPORT, PINS, COCO, params_to_options(params))
+    counts = convert_export(EXPORT, PINS, COCO, params_to_options(params), GROUPS, IMAGES)
     print(f"coco: {counts_to_summary(counts)}\nSee {COCO / 'report.md'}.")
     if counts.group_pattern:
         counts.group_pattern.check()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from re import Pattern
+from typing import Literal
 
 from tqdm import tqdm
 
@@ -22,10 +23,12 @@ from rhymes.coco.conversion_report import (
     save_report,
     why_nothing_is_left,
 )
+from rhymes.coco.copies import CopyGroups, copies_to_report, group_copies, load_groups
 from rhymes.coco.export_images import AnnotationCache, ExportImage, annotation_cache
 from rhymes.coco.files import CocoAnnotation, CocoImage, names_to_categories, save_coco
 from rhymes.coco.group_pattern import find_pattern_keys
 from rhymes.coco.label_map import save_label_map, save_labels
+from rhymes.coco.leakage import find_closest_pairs, leakage_to_report, save_closest_pairs
 from rhymes.coco.merging import merge_images, merging_to_report
 from rhymes.coco.pins import load_pins, pin_groups, pins_to_keep, save_pins
 from rhymes.coco.plausibility import Plausibility
@@ -44,6 +47,7 @@ from rhymes.export.problems import (
     item_to_problem,
     source_to_problem,
 )
+from rhymes.images.fingerprint import FingerprintFile, Fingerprints
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class ConversionOptions:
         seed: of the split.
         fractions: of the images, for train, val and test.
         pattern: finds an image's group in its name.
+        groups: "auto" joins copies by their names and content, "none" those of a file alone.
         separator: ends the part of a label that names its class.
         consensus: which objects of an image's rows are one.
         annotator_column: of annotations.csv; None for the first of `ANNOTATOR_COLUMNS` there is.
@@ -62,22 +67,30 @@ class ConversionOptions:
     seed: int
     fractions: tuple[float, float, float]
     pattern: Pattern[str] | None = None
+    groups: Literal["auto", "none"] = "auto"
     separator: str | None = None
     consensus: ConsensusOptions = field(default_factory=ConsensusOptions)
     annotator_column: str | None = None
 
 
 def convert_export(
-    export: Path, pins: Path, folder: Path, options: ConversionOptions
+    export: Path,
+    pins: Path,
+    folder: Path,
+    options: ConversionOptions,
+    groups_file: Path | None = None,
+    images_folder: Path | None = None,
 ) -> ConversionCounts:
     """Convert an export.
 
     Args:
-        export: the folder with annotations.csv, categories.csv and index.csv.
+        export: the folder with annotations.csv, categories.csv, index.csv and fingerprints.npy.
         pins: the splits.csv that wins over everything.
         folder: gets train.json, val.json, test.json, label_map.pbtxt, labels.txt, splits.csv (the
-            full assignment), report.json and report.md.
+            full assignment), report.json and report.md, and closest_pairs.png.
         options: see there.
+        groups_file: the groups.csv that says which images are copies of each other.
+        images_folder: from which closest_pairs.png is drawn; None for no drawing.
 
     Returns:
         The counts, as the reports have them.
@@ -102,7 +115,10 @@ def convert_export(
             save_report(folder, counts)
             raise InputError(why_nothing_is_left(counts))
         keys = _find_keys(images, options.pattern, counts)
-        groups = group_images(images, keys)
+        copies = _find_copies(images, keys, reader.fingerprints(images), options, groups_file)
+        alone = group_images(images, keys)
+        copies.keep_pins(alone, pin_groups(pins, earlier, images, alone).splits)
+        groups = group_images(images, keys, copies.groups)
         pinned = pin_groups(pins, earlier, images, groups)
         assignment = assign_splits(images, groups, options.fractions, options.seed, pinned.splits)
         _write_splits(folder, images, assignment, counts, cache)
@@ -111,6 +127,12 @@ def convert_export(
     save_labels(folder / "labels.txt", categories.names)
     save_pins(folder / "splits.csv", pins_to_keep(earlier, images, assignment.splits, keys))
     counts.merged = merging_to_report(images)
+    counts.copies = copies_to_report(copies, [image.sources for image in images])
+    closest = find_closest_pairs(reader.fingerprints(images), assignment.splits)
+    counts.leakage = leakage_to_report(closest, [image.source for image in images])
+    if images_folder is not None and any(closest.values()):
+        files = [f"{image.file.sha256}.jpg" for image in images]
+        save_closest_pairs(folder / "closest_pairs.png", images_folder, closest, files)
     counts.groups, counts.largest_group = assignment.groups, assignment.largest_group
     counts.warnings += conversion_to_warnings(counts, matcher, images, pinned)
     save_report(folder, counts)
@@ -126,6 +148,22 @@ def _find_keys(
     sources = [source for image in images for source in image.sources]
     counts.group_pattern = find_pattern_keys(sources, pattern)
     return counts.group_pattern.keys
+
+
+def _find_copies(
+    images: Sequence[ExportImage],
+    keys: Mapping[str, str],
+    fingerprints: Fingerprints,
+    options: ConversionOptions,
+    groups_file: Path | None,
+) -> CopyGroups:
+    """Group copies; where a pattern finds a key in an image's name, it says all of the name."""
+    return group_copies(
+        [image.sources for image in images],
+        fingerprints if options.groups == "auto" else None,
+        load_groups(groups_file) if groups_file else {},
+        [place for place, image in enumerate(images) if keys.keys().isdisjoint(image.sources)],
+    )
 
 
 class _Reader:
@@ -172,6 +210,12 @@ class _Reader:
                 if self._annotator_column and (name := row.cells[self._annotator_column].strip()):
                     self.annotators[row.number] = sys.intern(name)
         return list(self._images.values())
+
+    def fingerprints(self, images: Sequence[ExportImage]) -> FingerprintFile:
+        """Open the fingerprints of images, in their order."""
+        places = {source: place for place, source in enumerate(self._index)}
+        rows = [places[image.source] for image in images]
+        return FingerprintFile(self._path.with_name("fingerprints.npy"), len(places), rows)
 
     def _file(self, source: str, row: int) -> IndexedImage | None:
         if source in self._index:

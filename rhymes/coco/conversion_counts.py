@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rhymes.coco.agreement import AgreementCounts
 from rhymes.coco.group_pattern import PatternMatches
@@ -68,6 +69,8 @@ class ConversionCounts:
         images_in_several_rows: whose rows were merged.
         agreement: of the annotators of these.
         implausible: sentences about coordinates that cannot be pixels; among the warnings, too.
+        copies: see `rhymes.coco.copies.copies_to_report`.
+        leakage: see `rhymes.coco.leakage.leakage_to_report`.
         warnings: sentences.
     """
 
@@ -94,6 +97,8 @@ class ConversionCounts:
         default_factory=lambda: {split: Counter() for split in SPLITS}
     )
     merged: dict[str, object] = field(default_factory=dict)
+    copies: dict[str, Any] = field(default_factory=dict)
+    leakage: dict[str, dict[str, Any]] = field(default_factory=dict)
     images_in_several_rows: int = 0
     agreement: AgreementCounts = field(default_factory=AgreementCounts)
     implausible: list[str] = field(default_factory=list)

@@ -12,7 +12,9 @@ from rhymes.coco.agreement import (
     agreement_to_warnings,
 )
 from rhymes.coco.conversion_counts import ConversionCounts
+from rhymes.coco.copies import copies_to_summary, copies_to_warnings
 from rhymes.coco.export_images import ExportImage
+from rhymes.coco.leakage import closest_to_table, leakage_to_lines, leakage_to_warnings
 from rhymes.coco.merging import merging_warnings
 from rhymes.coco.pins import PinnedGroups, pin_warnings
 from rhymes.coco.split_report import sizes_to_report, sizes_to_table, split_warnings
@@ -50,6 +52,8 @@ def conversion_to_warnings(
         *_label_warnings(counts, matcher),
         *(counts.group_pattern.warnings() if counts.group_pattern else ()),
         *pin_warnings(pinned),
+        *(copies_to_warnings(counts.copies) if counts.copies else ()),
+        *leakage_to_warnings(counts.leakage),
     ]
 
 
@@ -190,6 +194,8 @@ def counts_to_report(counts: ConversionCounts) -> dict[str, Any]:
             split: {str(touch): counts.touches[split][touch] for touch in LastTouch}
             for split in SPLITS
         },
+        "copies": counts.copies,
+        "nearest_to_train": counts.leakage,
         "unknown_labels": dict(counts.unknown_labels.most_common()),
         "agreement": agreement_to_report(counts.agreement, counts.names),
         "warnings": counts.warnings,
@@ -209,6 +215,8 @@ def counts_to_summary(counts: ConversionCounts) -> str:
     if counts.group_pattern:
         lines.append(counts.group_pattern.to_text())
     lines += ["Dropped:", *counts.reason_lines(tuple(Reason))] if counts.dropped.total() else []
+    lines += _copies_lines(counts)
+    lines += [f"Dropped {line.strip()}" for line in counts.reason_lines(tuple(Reason))]
     return "\n".join(lines + [f"Warning: {warning}" for warning in counts.warnings])
 
 
@@ -236,12 +244,21 @@ def counts_to_markdown(counts: ConversionCounts) -> str:
                 else []
             ),
             sizes_to_table(counts.sizes()),
+            "\n## Copies\n",
+            *(f"- {text_to_cell(line)}" for line in _copies_lines(counts)),
+            "",
+            closest_to_table(counts.leakage),
             "\n## Objects of each class\n",
             _classes_table(counts),
             agreement_to_markdown(agreement_to_report(counts.agreement, counts.names)),
             "",
         )
     )
+
+
+def _copies_lines(counts: ConversionCounts) -> list[str]:
+    joined = [copies_to_summary(counts.copies)] if counts.copies else []
+    return [*joined, *leakage_to_lines(counts.leakage)]
 
 
 def _rows_line(counts: ConversionCounts) -> str:

@@ -13,7 +13,7 @@ from rhymes.images.fingerprint import Fingerprints
 from rhymes.images.neighbours import NeighbourSearch
 
 _NEIGHBOURS = 8  # of each image
-_MIN_SIMILARITY = 860  # per mille
+_MIN_SIMILARITY = 820  # per mille
 
 
 class Copy(NamedTuple):
@@ -41,7 +41,7 @@ def find_copies(fingerprints: Fingerprints) -> list[Copy]:
     """
     near = NeighbourSearch(fingerprints).find(fingerprints, _NEIGHBOURS, _MIN_SIMILARITY, own=0)
 
-    @lru_cache(maxsize=4096)
+    @lru_cache(maxsize=512)
     def upright(index: int) -> Prepared:
         return Prepared(fingerprints[index])
 

@@ -14,8 +14,9 @@ place, not the mean.
    darker than the other one predicts. The distance is the largest of the 256 places' differences.
 2. Where it is above half the cut-off, the images may have been cut differently: windows of one are
    held against windows of the other. The pair whose luma, less its mean and divided by its norm,
-   has the greatest scalar product is taken, and its edges are moved, first by halves and then by
-   quarters of a fingerprint's part, as long as the product grows. The smaller distance counts.
+   has the greatest scalar product is taken, and, where that is at least 0.9, its edges are moved,
+   first by halves and then by quarters of a fingerprint's part, as long as the product grows. The
+   smaller distance counts.
 3. The other image may be turned and mirrored in eight ways: the one with the greatest product of
    two windows counts.
 
@@ -52,6 +53,7 @@ _QUARTERS = 4  # of a fingerprint's part: the unit of a window's edges
 _MAX_CUT = 4  # parts; a window is at least 28 of 32 parts wide
 _MIN_SIDE = (SIDE - _MAX_CUT - 1) * _QUARTERS  # while edges are moved
 _NORM = 2048  # of a descriptor; its square is exact in float32
+_MIN_PRODUCT = _NORM**2 * 9 // 10  # else they show different things, wherever they are cut
 _FINE = 16  # steps of a grey level
 _SATURATED = 238 * _FINE
 _MIN_CONTRAST = 2 * _FINE  # standard deviation of luma
@@ -109,7 +111,10 @@ def prepared_to_distance(first: Prepared, second: Prepared) -> int:
     distance = _largest_difference(first.whole, second.whole)
     if distance <= CUTOFF // 2 or distance == FAR:
         return distance
-    one, other = divmod(int((first.windows @ second.windows.T).argmax()), len(_WINDOWS))
+    products = first.windows @ second.windows.T
+    if products.max() < _MIN_PRODUCT:
+        return distance
+    one, other = divmod(int(products.argmax()), len(_WINDOWS))
     windows = _move_edges((first, second), (_WINDOWS[one], _WINDOWS[other]))
     places = map(_window_to_places, (first, second), windows)
     return min(distance, _largest_difference(*places))

@@ -96,6 +96,7 @@ def card_to_html(card: Card) -> str:
             has_masks=metric_key("AP", "segm") in card.measured.figures,
             metrics=card.metrics,
             data=_data(card.conversion),
+            nearest=_nearest(card.conversion),
             training=card.training,
             environment=environment_to_text(card.training["environment"]),
             settings=[(key, str(value)) for key, value in flatten(card.training["params"])],
@@ -195,6 +196,12 @@ def _data(conversion: Mapping[str, Any]) -> dict[str, Any]:
         "more_labels": max(len(labels) - _LISTED, 0),
         "warnings": conversion["warnings"],
     }
+
+
+def _nearest(conversion: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the pair of a test and a training image that are most alike, if there is one."""
+    found: Mapping[str, Any] = conversion["nearest_to_train"]["test"]
+    return found if found["closest"] else None
 
 
 def _few(card: Card) -> list[str]:

@@ -17,7 +17,7 @@ from stages.coco import CocoParams
 from tests.support.export_csv import box, indexed_image, write_csv, write_index
 
 PARAMS: dict[str, Any] = {
-    "seed": 1, "val_fraction": 0.15, "test_fraction": 0.15, "group_pattern": None,
+    "seed": 1, "val_fraction": 0.15, "test_fraction": 0.15, "group_pattern": None, "groups": "auto",
     "label_separator": None, "consensus_iou": 0.5, "consensus_quorum": 1, "annotator_column": None,
     "max_dropped_fraction": 0.05,
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -168,6 +169,29 @@ def test_the_card_tells_of_data_training_and_hashes(repository: Path) -> None:
         "and 2 more", "the same",
     ):  # fmt: skip
         assert part in text, part
+
+
+@pytest.mark.parametrize(
+    ("distance", "sentence"),
+    [
+        (47, "like one of the training has distance 47 from it (copies of an image: up to 30;"),
+        (20, "so that figures are too good."),
+        (None, "How near they are to the images of the training is not known"),
+    ],
+)
+def test_the_card_says_how_near_test_images_are_to_the_training(
+    repository: Path, distance: int | None, sentence: str
+) -> None:
+    path = repository / "data/coco/report.json"
+    report = json.loads(path.read_text(encoding="utf-8"))
+    found = report["nearest_to_train"]["test"]
+    found["nearest_distance"] = distance
+    found["closest"] = found["closest"] if distance is not None else []
+    path.write_text(json.dumps(report), encoding="utf-8")
+    gate.main()
+    text = " ".join(read_page(card()).text.split())
+    assert sentence in text
+    assert ("figures are too good" in text) == (distance == 20)
 
 
 def test_a_card_without_images_masks_and_objects(repository: Path) -> None:

@@ -72,6 +72,13 @@ def save_conversion(split: Any) -> None:
             "empty_images": dict.fromkeys(counts, 1),
             "groups": counts,
             "unknown_labels": {f"{HOSTILE}{i}": i for i in range(12)},
+            "nearest_to_train": {
+                "test": {
+                    "nearest_distance": 47,
+                    "cutoff": 30,
+                    "closest": [{"test": f"{HOSTILE}1", "train": f"{HOSTILE}2", "distance": 47}],
+                }
+            },
             "warnings": [f"class '{HOSTILE}' is in train alone"],
         },
     )
