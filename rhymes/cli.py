@@ -110,6 +110,11 @@ GROUPS: dict[str, dict[str, Command]] = {
             "serve,page",
             ("tensorflow", "streamlit"),
         ),
+        "check": Command(
+            "rhymes.project.check",
+            "say in seconds what the pipeline would make of an export",
+            "versions",
+        ),
         "why": Command(
             "rhymes.project.why.explain",
             "say why a stage of the pipeline ran again, or would run",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -85,13 +86,13 @@ def main() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
     raw = load_section("raw", RawParams)
     params = load_section("fetch", FetchParams)
-    csvs = find_csvs(raw)
+    csvs = find_csvs(raw, lambda: scratch_folder("fetch"))
     # Both are read whole before anything is downloaded, which may take hours.
     load_categories(csvs[CATEGORIES])
     sources = load_sources(csvs[ANNOTATIONS])
     with folder_written_aside(IMAGES) as images, folder_written_aside(EXPORT) as export:
         fingerprints = create_fingerprints(export / "fingerprints.npy", len(sources))
-        options = params_to_options(params, Path(raw.export))
+        options = params_to_options(params, Path(raw.export), scratch_folder("downloads"))
         fetched = fetch_images(sources, options, images, fingerprints)
         report_failures(fetched, len(sources), options.tolerance)
         if pages := pages_to_report(fetched):
@@ -108,11 +109,12 @@ def main() -> None:
         print(f"  {line}")
 
 
-def find_csvs(raw: RawParams) -> dict[str, Path]:
+def find_csvs(raw: RawParams, scratch: Callable[[], Path]) -> dict[str, Path]:
     """Return the export's CSV files under the names that they get in data/export.
 
-    The folder of another tool is converted first, into the scratch folder. It is a Rhymes export
-    where `raw.format` says so, or where the file is there that `raw.annotations` names.
+    The folder of another tool is converted first, into the folder that `scratch` gives. It is a
+    Rhymes export where `raw.format` says so, or where the file is there that `raw.annotations`
+    names.
 
     Raises:
         InputError: a file is missing, or the folder is of no format, several or another one.
@@ -123,13 +125,14 @@ def find_csvs(raw: RawParams) -> dict[str, Path]:
         folder = ExportFolder(root)
         found = find_format(folder, raw.format)
         if found is not None:
-            return convert(folder, found, raw)
+            return convert(folder, found, raw, scratch() / "converted")
     return {ANNOTATIONS: find_csv(raw, "annotations"), CATEGORIES: find_csv(raw, "categories")}
 
 
-def convert(folder: ExportFolder, found: FoundFormat, raw: RawParams) -> dict[str, Path]:
+def convert(
+    folder: ExportFolder, found: FoundFormat, raw: RawParams, converted: Path
+) -> dict[str, Path]:
     """Convert another tool's export; say what it was taken for and what is left out."""
-    converted = scratch_folder("fetch") / "converted"
     with folder_written_aside(converted) as aside:
         made = convert_foreign_export(folder, found, raw.categories, aside)
     lines = [f"fetch: {raw.export} is taken for {found.reason}", *made.notes]
@@ -161,8 +164,8 @@ def find_csv(raw: RawParams, key: str) -> Path:
     return path
 
 
-def params_to_options(params: FetchParams, export: Path) -> FetchOptions:
-    """Gather what `fetch_images` needs; downloads are kept in the scratch folder."""
+def params_to_options(params: FetchParams, export: Path, downloads: Path) -> FetchOptions:
+    """Gather what `fetch_images` needs; downloads are kept in the folder `downloads`."""
     limits = DownloadLimits(
         timeout=params.timeout,
         attempts=params.attempts,
@@ -171,7 +174,7 @@ def params_to_options(params: FetchParams, export: Path) -> FetchOptions:
     )
     return FetchOptions(
         files=ExportFiles(export, find_cache_folders(Path(".dvc"), export)),
-        downloads=scratch_folder("downloads"),
+        downloads=downloads,
         limits=limits,
         access=DownloadAccess(text_to_proxy(params.proxy), HostHeaders(params.headers)),
         max_pixels=params.max_pixels,

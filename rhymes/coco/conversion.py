@@ -109,7 +109,8 @@ def convert_export(
         images = merge_images(reader.read())
         findings = reader.plausibility.findings()
         counts.implausible = findings.errors
-        counts.warnings += findings.errors + findings.warnings
+        counts.odd_coordinates = findings.errors + findings.warnings
+        counts.warnings += counts.odd_coordinates
         reach_consensus(images, cache, counts, options.consensus, reader.annotators)
         if not any(image.class_ids for image in images):
             save_report(folder, counts)

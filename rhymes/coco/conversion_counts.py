@@ -69,6 +69,7 @@ class ConversionCounts:
         images_in_several_rows: whose rows were merged.
         agreement: of the annotators of these.
         implausible: sentences about coordinates that cannot be pixels; among the warnings, too.
+        odd_coordinates: the same, and those about coordinates that may be right.
         copies: see `rhymes.coco.copies.copies_to_report`.
         leakage: see `rhymes.coco.leakage.leakage_to_report`.
         warnings: sentences.
@@ -102,6 +103,7 @@ class ConversionCounts:
     images_in_several_rows: int = 0
     agreement: AgreementCounts = field(default_factory=AgreementCounts)
     implausible: list[str] = field(default_factory=list)
+    odd_coordinates: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
