@@ -40,6 +40,7 @@ _SERVER_ERRORS = range(500, 600)
 _WITHOUT_BODY = {204, 205}
 _MAX_PAUSE = 60.0
 WHOLE_TIME = 10
+_REFUSED = {401, 403}
 _PROXY_CREDENTIALS = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
 _POOL_SIZE: dict[str, Any] = {"max_connections": 4, "keepalive_expiry": 10.0}
 _HEADERS: list[tuple[bytes | str, bytes | str]] = [
@@ -105,8 +106,8 @@ class Downloader:
 
         Raises:
             UnavailableError: no try brought the body, for a reason that may pass. So may a
-                certificate that is not trusted and an answer that is too slow, of which one try is
-                made.
+                certificate that is not trusted, an answer that is too slow, and a token that is
+                refused, of which one try is made.
             InputError: why there is none for good: the URL, its host's address, the server's
                 answer, or a limit.
         """
@@ -159,6 +160,11 @@ class Downloader:
                 if answer.status not in _REDIRECTS:
                     if self._access.proxy and answer.status == _PROXY_CREDENTIALS:
                         raise _proxy_failure(str(answer.status))
+                    if secrets and answer.status in _REFUSED:
+                        # DVC does not know what the environment holds.
+                        raise UnavailableError(
+                            f"status {answer.status}: the server refuses what fetch.headers sends"
+                        )
                     _check_status(answer)
                     return _read_body(answer, self._limits.max_bytes)
                 _keep_cookies(cookies, url, answer)

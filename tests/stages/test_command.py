@@ -45,7 +45,7 @@ def copy(finished: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("stage", "path"),
-    [("fetch", "data/images"), ("coco", "data/coco"), ("tfrecord", "data/tfrecord/train")],
+    [("fetch", "data/"), ("coco", "data/coco"), ("tfrecord", "data/tfrecord/train")],
 )
 def test_a_file_that_cannot_grow_is_named_with_a_cure(copy: Path, stage: str, path: str) -> None:
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"

@@ -215,6 +215,21 @@ def test_header_of_the_environment_is_sent_and_written_nowhere(
         assert not path.is_file() or secret not in path.read_bytes(), path
 
 
+def test_a_token_that_is_refused_may_be_another_one_later(
+    project: Project, cdn: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write(
+        cdn.url("/guarded/1.jpg"), allowed_hosts=[cdn.host], max_failed_fraction=1.0,
+        headers={cdn.host: {"Authorization": "RHYMES_FETCH_TOKEN"}},
+    )  # fmt: skip
+    monkeypatch.setenv("RHYMES_FETCH_TOKEN", "Bearer old")
+    with pytest.raises(InputError, match="status 401: the server refuses what"):
+        main()
+    monkeypatch.setenv("RHYMES_FETCH_TOKEN", TOKEN)
+    main()
+    assert not project.index()[cdn.url("/guarded/1.jpg")]["error"]
+
+
 def test_proxy_of_the_params_is_asked(project: Project, cdn: HostileServer) -> None:
     with ProxyServer({"cdn.invalid": ("127.0.0.1", cdn.port)}) as proxy:
         project.write("http://cdn.invalid/good/1.jpg", proxy=proxy.url())
