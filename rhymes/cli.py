@@ -120,6 +120,11 @@ GROUPS: dict[str, dict[str, Command]] = {
             "say why a stage of the pipeline ran again, or would run",
             "versions",
         ),
+        "copies": Command(
+            "rhymes.coco.propose_copies",
+            "propose images that show the same thing, to keep them in one split; measure distances",
+            "train",
+        ),
         "doctor": Command(
             "rhymes.project.doctor",
             "check in seconds what a newcomer trips over, and say what cures it",

@@ -104,26 +104,29 @@ def _images(groups: Sequence[ImageGroup], places: Sequence[int]) -> list[int]:
     return sorted(image for place in places for image in groups[place].images)
 
 
-def load_groups(path: Path) -> dict[str, str]:
-    """Read a groups file: an image's name in the export -> its group, "" for an image on its own.
+def load_groups(path: Path) -> dict[str, set[str]]:
+    """Read a groups file: an image's name in the export -> its groups, "" for being on its own.
 
-    Where there is no file, nothing is joined by it.
+    An image may stand in several groups, which are joined by it. Where there is no file, nothing
+    is joined by it.
 
     Raises:
-        InputError: the file cannot be read, an image is empty or stands in two groups; with the
-            row.
+        InputError: the file cannot be read, an image is empty or both on its own and in a group;
+            with the row.
     """
-    groups: dict[str, str] = {}
+    groups: dict[str, set[str]] = {}
     if not path.exists():
         return groups
     for row in load_rows(path, GROUP_COLUMNS):
         group, image = (row.cells[name] for name in GROUP_COLUMNS)
         if not image:
             raise InputError(f"{path}: row {row.number}: the image is empty")
-        if groups.setdefault(image, group) != group:
+        of_image = groups.setdefault(image, set())
+        of_image.add(group)
+        if "" in of_image and len(of_image) > 1:
             raise InputError(
-                f"{path}: row {row.number}: image '{image}' is in group '{groups[image]}' by an "
-                f"earlier row and in '{group}' here; give both groups one name"
+                f"{path}: row {row.number}: image '{image}' is in group '{max(of_image)}' and, by "
+                "a row without a group, on its own; delete one of the two rows"
             )
     return groups
 
@@ -131,7 +134,7 @@ def load_groups(path: Path) -> dict[str, str]:
 def group_copies(
     names: Sequence[Sequence[str]],
     fingerprints: Fingerprints | None,
-    listed: Mapping[str, str],
+    listed: Mapping[str, set[str]],
     with_names: Collection[int] | None = None,
 ) -> CopyGroups:
     """Group images that are copies of each other.
@@ -145,7 +148,7 @@ def group_copies(
     groups = CopyGroups()
     places = {name: place for place, of_image in enumerate(names) for name in of_image}
     groups.unknown = sorted(set(listed) - set(places))
-    alone = {places[name] for name, group in listed.items() if not group and name in places}
+    alone = {places[name] for name, of in listed.items() if "" in of and name in places}
     links = _listed_links(listed, places)
     if fingerprints is None:
         return _joined(groups, links, len(names))
@@ -177,10 +180,10 @@ def _limit(images: int) -> int:
     return max(_MAX_GROUP, int(MAX_SHARE * images))
 
 
-def _listed_links(listed: Mapping[str, str], places: dict[str, int]) -> list[Link]:
+def _listed_links(listed: Mapping[str, set[str]], places: dict[str, int]) -> list[Link]:
     members: dict[str, list[int]] = {}
-    for name, group in listed.items():
-        if group and name in places:
+    for name, of_image in listed.items():
+        for group in sorted(of_image - {""}) if name in places else ():
             members.setdefault(group, []).append(places[name])
     return [Link(*pair, FILE) for group in members.values() for pair in pairwise(group)]
 

@@ -26,7 +26,7 @@ def fingerprints(images: Sequence[Image.Image]) -> np.ndarray[tuple[int, ...], n
 
 
 def group(
-    images: dict[str, Image.Image], listed: dict[str, str] | None = None, auto: bool = True
+    images: dict[str, Image.Image], listed: dict[str, set[str]] | None = None, auto: bool = True
 ) -> CopyGroups:
     prints = fingerprints(list(images.values())) if auto else None
     return group_copies([(name,) for name in images], prints, listed or {})
@@ -64,14 +64,14 @@ def test_series_joins_only_where_contents_confirm_it() -> None:
 def test_none_joins_nothing_but_what_the_file_says() -> None:
     images = {"1.jpg": scene(1), "1_copy.jpg": scene(1), "2.jpg": scene(2)}
     assert group(images, auto=False).groups == []
-    assert group(images, {"1.jpg": "g", "2.jpg": "g", "gone.jpg": "g"}, auto=False).groups == [
-        [0, 2]
-    ]
+    assert group(
+        images, {"1.jpg": {"g"}, "2.jpg": {"g"}, "gone.jpg": {"g"}}, auto=False
+    ).groups == [[0, 2]]
 
 
 def test_the_file_adds_and_keeps_images_alone() -> None:
     images = {"1.jpg": scene(1), "1_copy.jpg": scene(1), "2.jpg": scene(2), "3.jpg": scene(3)}
-    found = group(images, {"1.jpg": "", "2.jpg": "g", "3.jpg": "g", "gone.jpg": "g"})
+    found = group(images, {"1.jpg": {""}, "2.jpg": {"g"}, "3.jpg": {"g"}, "gone.jpg": {"g"}})
     assert found.groups == [[2, 3]]
     assert found.unknown == ["gone.jpg"]
 
@@ -120,15 +120,15 @@ def test_pins_of_one_split_part_nothing() -> None:
 def test_groups_file(tmp_path: Path) -> None:
     path = tmp_path / "groups.csv"
     assert load_groups(path) == {}
-    path.write_text("group,image\ng,a.jpg\ng,b.jpg\n,c.jpg\n", encoding="utf-8")
-    assert load_groups(path) == {"a.jpg": "g", "b.jpg": "g", "c.jpg": ""}
+    path.write_text("group,image\ng,a.jpg\ng,b.jpg\nh,b.jpg\n,c.jpg\n", encoding="utf-8")
+    assert load_groups(path) == {"a.jpg": {"g"}, "b.jpg": {"g", "h"}, "c.jpg": {""}}
 
 
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
         ("g,\n", "row 2: the image is empty"),
-        ("g,a.jpg\nh,a.jpg\n", "row 3: image 'a.jpg' is in group 'g' by an earlier row"),
+        ("g,a.jpg\n,a.jpg\n", "row 3: image 'a.jpg' is in group 'g' and, by a row without"),
     ],
 )
 def test_bad_groups_file_says_where(tmp_path: Path, rows: str, reason: str) -> None:

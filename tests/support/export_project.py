@@ -53,6 +53,7 @@ class ExportProject:
     def __post_init__(self) -> None:
         (self.root / ".dvc").mkdir(parents=True)
         (self.root / "data/raw").mkdir(parents=True)
+        write_csv(self.root / "data/groups.csv", [("group", "image")])
         self.pin({})
 
     def add_images(self, *numbers: int) -> None:
