@@ -13,7 +13,7 @@ import sys
 from rhymes.common.errors import InputError
 from rhymes.common.tensorflow_environment import set_tensorflow_environment
 
-_ALL = ("tfrecord", "memory", "training", "detector", "serving", "page")
+_ALL = ("tfrecord", "conversion", "memory", "training", "detector", "serving", "page")
 _ALONE = ("soak", "copies")
 """What takes minutes and is no ratio: run when it is named."""
 
