@@ -290,6 +290,6 @@ def copies_to_summary(report: dict[str, Any]) -> str:
         for rule, found in report["rules"].items()
     )
     return (
-        f"Copies: {report['images']} images in {report['groups']} groups that stay in one split "
-        f"each; pairs: {rules}."
+        f"Copies: {report['images']} images in {count_to_text(report['groups'], 'group')}, each of "
+        f"which stays in one split; pairs: {rules}."
     )

@@ -18,6 +18,7 @@ from rhymes.coco.splits import SPLITS
 from rhymes.common.errors import InputError
 from rhymes.common.files import written_aside
 from rhymes.common.markdown import rows_to_table
+from rhymes.common.text import count_to_text
 from rhymes.images.copy_distance import CUTOFF, FAR, fingerprints_to_distance
 from rhymes.images.fingerprint import Fingerprints
 from rhymes.images.neighbours import NeighbourSearch
@@ -128,11 +129,13 @@ def leakage_to_warnings(report: dict[str, dict[str, Any]]) -> Iterator[str]:
     for split, found in report.items():
         near = [pair for pair in found["closest"] if pair["distance"] <= CUTOFF]
         if near:
-            count = f"{len(near)} or more" if len(near) == _SHOWN else str(len(near))
+            count = count_to_text(
+                len(near), f"image of {split} looks", f"images of {split} (or more) look"
+            )
             yield (
-                f"{count} images of {split} look like copies of images of train (distance up to "
-                f"{CUTOFF}), such as {near[0][split]} and {near[0]['train']}; figures of {split} "
-                "are too good. See closest_pairs.png, and join them in data/groups.csv."
+                f"{count} like a copy of one of train (distance up to {CUTOFF}), such as "
+                f"{near[0][split]} and {near[0]['train']}; figures of {split} are too good. See "
+                "closest_pairs.png, and join them in data/groups.csv."
             )
 
 

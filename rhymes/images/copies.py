@@ -13,7 +13,7 @@ from rhymes.images.fingerprint import Fingerprints
 from rhymes.images.neighbours import NeighbourSearch
 
 _NEIGHBOURS = 8  # of each image
-_MIN_SIMILARITY = 820  # per mille
+_MIN_SIMILARITY = 760  # per mille
 
 
 class Copy(NamedTuple):

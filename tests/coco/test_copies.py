@@ -41,7 +41,7 @@ def test_copies_join_by_content_whatever_their_names() -> None:
     report = copies_to_report(found, [(name,) for name in images])
     assert (report["groups"], report["images"]) == (2, 4)
     assert report["rules"]["content"]["examples"][0] == ["2.jpg", "renamed.png"]
-    assert "4 images in 2 groups" in copies_to_summary(report)
+    assert "4 images in 2 groups, each" in copies_to_summary(report)
     assert list(copies_to_warnings(report)) == []
 
 

@@ -30,7 +30,7 @@ def test_nearest_distance_is_that_of_the_closest_pair() -> None:
     assert report["test"]["nearest_distance"] == fingerprints_to_distance(PRINTS[3], PRINTS[1])
     assert report["val"]["nearest_distance"] is None
     (warning,) = leakage_to_warnings(report)
-    assert warning.startswith("1 images of test look like copies of images of train")
+    assert warning.startswith("1 image of test looks like a copy of one of train")
     (line,) = leakage_to_lines(report)
     assert line.startswith(f"Nearest distance between test and train: {pairs['test'][0].distance} ")
 
