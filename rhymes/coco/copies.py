@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +21,8 @@ from rhymes.coco.splits import ImageGroup
 from rhymes.common.csv import load_rows
 from rhymes.common.errors import InputError
 from rhymes.common.text import count_to_text
-from rhymes.images.copies import find_copies
-from rhymes.images.copy_distance import CUTOFF, fingerprints_to_distance
+from rhymes.images.copies import Copy, find_copies
+from rhymes.images.copy_distance import CUTOFF
 from rhymes.images.fingerprint import Fingerprints
 
 GROUP_COLUMNS = ("group", "image")
@@ -165,12 +165,8 @@ def group_copies(
     ]
     too_many = [f for f in named if f.sure and len(f.members) > _limit(len(names))]
     groups.loosened += [[names[place][0] for place in found.members] for found in too_many]
-    content = list(_confirmed(named, fingerprints))
-    content += [
-        Link(copy.first, copy.second, CONTENT, copy.distance)
-        for copy in find_copies(fingerprints)
-        if not {copy.first, copy.second} & alone
-    ]
+    near = find_copies(fingerprints, _CONFIRMED)
+    content = list(_near_to_links(near, [each for each in named if not each.sure], alone))
     return _joined(
         groups, [*links, *sure, *_loosen(links + sure, content, names, groups)], len(names)
     )
@@ -188,14 +184,23 @@ def _listed_links(listed: Mapping[str, set[str]], places: dict[str, int]) -> lis
     return [Link(*pair, FILE) for group in members.values() for pair in pairwise(group)]
 
 
-def _confirmed(named: Sequence[NamedCopies], fingerprints: Fingerprints) -> Iterator[Link]:
-    """Yield pairs of which names suggest that they are copies, where contents are near enough."""
-    for found in named:
-        if not found.sure:
-            for one, other in combinations(found.members, 2):
-                distance = fingerprints_to_distance(fingerprints[one], fingerprints[other])
-                if distance <= _CONFIRMED:
-                    yield Link(one, other, f"{found.rule} and content", distance)
+def _near_to_links(
+    near: Sequence[Copy], named: Sequence[NamedCopies], alone: Collection[int]
+) -> Iterator[Link]:
+    """Yield what content joins, and what names suggest and content, less near, confirms.
+
+    Only images that are neighbours by content are asked for: all pairs of a series of thousands
+    of names would take hours.
+    """
+    set_of = {place: number for number, found in enumerate(named) for place in found.members}
+    for first, second, distance in near:
+        if first in alone or second in alone:
+            continue
+        number = set_of.get(first)
+        if number is not None and number == set_of.get(second):
+            yield Link(first, second, f"{named[number].rule} and content", distance)
+        elif distance <= CUTOFF:
+            yield Link(first, second, CONTENT, distance)
 
 
 def _loosen(

@@ -22,7 +22,7 @@ class Copy(NamedTuple):
     Attributes:
         first: place of an image.
         second: place of another one, greater than `first`.
-        distance: up to `CUTOFF`, see rhymes/images/copy_distance.py.
+        distance: see rhymes/images/copy_distance.py.
     """
 
     first: int
@@ -30,11 +30,12 @@ class Copy(NamedTuple):
     distance: int
 
 
-def find_copies(fingerprints: Fingerprints) -> list[Copy]:
+def find_copies(fingerprints: Fingerprints, cutoff: int = CUTOFF) -> list[Copy]:
     """Find copies among images, of each image at most eight.
 
     Args:
         fingerprints: uint8 [images, 32, 32, 3], read block by block.
+        cutoff: the greatest distance of a pair.
 
     Returns:
         Pairs, sorted.
@@ -58,6 +59,6 @@ def find_copies(fingerprints: Fingerprints) -> list[Copy]:
             compared.add(pair)
             one = upright(image) if not turned else Prepared(fingerprints[image], turned)
             distance = prepared_to_distance(one, upright(other))
-            if distance <= CUTOFF:
+            if distance <= cutoff:
                 copies[pair] = distance
     return [Copy(*pair, distance) for pair, distance in sorted(copies.items())]
