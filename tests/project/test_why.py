@@ -71,7 +71,7 @@ def test_added_images_are_named_through_the_chain(
     assert f"\n  - folder data/export: 3 changed: {changed}\n" in out
     assert "\n  - file data/splits.csv: +31 -1 lines\n" in out
     assert (
-        "\n  - fetch, which writes data/export, ran again:\n"
+        "\n  - fetch, which writes data/export and data/images, ran again:\n"
         "      - folder data/raw: 10 added: 30.jpg, 31.jpg, 32.jpg, ...; "
         "1 changed: annotations.csv (+10 -0 lines)\n"
     ) in out
@@ -103,7 +103,7 @@ def test_what_upstream_would_run_first(copy: Path, capsys: pytest.CaptureFixture
     out = ask("coco", capsys=capsys)
     assert out.endswith(
         "coco would run at the next `dvc repro`, if a stage before it writes other data:\n"
-        "  - fetch, which writes data/export, would run first:\n"
+        "  - fetch, which writes data/export and data/images, would run first:\n"
         "      - parameter fetch.jpeg_quality: 95 -> 90\n"
     )
     everything = ask(capsys=capsys)
@@ -146,7 +146,7 @@ def test_what_never_ran(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (copy / "dvc.lock").unlink()
     out = ask("coco", capsys=capsys)
     assert "  - it has no entry in dvc.lock: it has not run yet\n" in out
-    assert "  - fetch, which writes data/export, would run first:\n" in out
+    assert "  - fetch, which writes data/export and data/images, would run first:\n" in out
     assert "v0 (" in (out := ask("coco", "--since", "v0", capsys=capsys))
     assert ") has no dvc.lock: what ran before it is not known." in out
 
