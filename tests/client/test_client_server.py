@@ -77,7 +77,13 @@ def assert_found(found: Any, objects: Any = OBJECTS, size: tuple[int, int] = SIZ
     np.testing.assert_allclose(found.boxes, expected, atol=1.01)
 
 
-@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "WEBP"])
+def test_webp_is_taken_as_it_lies(client: DetectorClient) -> None:
+    # Browsers do not turn one by its EXIF (docs/images-as-browsers-show-them.md).
+    found = client.detect(draw("WEBP", 6))
+    assert (found.width, found.height) == SIZE[::-1]
+
+
+@pytest.mark.parametrize("encoding", ["JPEG", "PNG"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_boxes_are_those_of_the_upright_image(
     orientation: int, encoding: str, client: DetectorClient
