@@ -49,7 +49,7 @@ def image_folder(tmp_path: Path) -> Path:
         "c é.jpg": encode_image(),
         "d.jpg": encode_image(BLUE),
         "e.jpg": b"not an image",
-        "f.webp": encode_image(RED, orientation=6, encoding="WEBP"),
+        "f.png": encode_image(RED, orientation=6, encoding="PNG"),
         "g.jpg": encode_image((2, (1, 2, 90, 60)), orientation=8),
     }.items():
         (folder / name).write_bytes(data)
@@ -71,7 +71,7 @@ def test_all_files_are_written(image_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run(client, image_folder, out)
     stems = ["a", "b", "c_e", "d", "f", "g"]
-    images = ["a.jpg", "b.png", "c_e.jpg", "d.jpg", "f.webp", "g.jpg"]
+    images = ["a.jpg", "b.png", "c_e.jpg", "d.jpg", "f.png", "g.jpg"]
     assert sorted(folder_to_bytes(out)) == sorted([
         "annotations.csv", "categories.csv", "coco_images.json", "coco_results.json",
         "failures.csv", "prediction.json",
@@ -112,7 +112,7 @@ def test_coco_files_belong_together(image_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(FakeClient(), image_folder, out)
     assert [image["file_name"] for image in load_coco(out / "coco_images.json")["images"]] == [
-        "a.jpg", "b.png", "c_e.jpg", "d.jpg", "f.webp", "g.jpg",
+        "a.jpg", "b.png", "c_e.jpg", "d.jpg", "f.png", "g.jpg",
     ]  # fmt: skip
     ground_truth = COCO(str(out / "coco_images.json"))
     results = ground_truth.loadRes(str(out / "coco_results.json"))
@@ -179,7 +179,7 @@ def test_score_and_rank(image_folder: Path, tmp_path: Path) -> None:
     run(FakeClient(), image_folder, out, score=0.85, rank="uncertain")
     # Blue (0.3) before green (0.8) before red (0.9); red alone in the last with an object.
     assert [row["image_url"] for row in rows(out)] == [
-        "images/a.jpg", "images/d.jpg", "images/b.png", "images/g.jpg", "images/f.webp",
+        "images/a.jpg", "images/d.jpg", "images/b.png", "images/g.jpg", "images/f.png",
         "images/c_e.jpg",
     ]  # fmt: skip
     cells = [json.loads(row["output_content"])["identifications"] for row in rows(out)]
