@@ -15,6 +15,7 @@ from rhymes.coco.group_pattern import PatternMatches
 from rhymes.coco.split_report import SplitSizes
 from rhymes.coco.splits import SPLITS
 from rhymes.common.errors import InputError
+from rhymes.common.text import list_first
 from rhymes.export.annotations import ITEM_REASONS, ROW_REASONS, LastTouch, Reason
 from rhymes.export.problems import Problem
 
@@ -201,5 +202,4 @@ class ConversionCounts:
     def first_rows(self, reason: Reason) -> str:
         """Return "rows 2, 7" for a reason that dropped something, else an empty text."""
         rows = sorted(set(self.rows[reason]))
-        more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
-        return f"rows {', '.join(map(str, rows[:_LISTED]))}{more}" if rows else ""
+        return f"rows {list_first(list(map(str, rows)), _LISTED)}" if rows else ""

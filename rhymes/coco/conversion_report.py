@@ -21,7 +21,7 @@ from rhymes.coco.split_report import sizes_to_report, sizes_to_table, split_warn
 from rhymes.coco.splits import SPLITS
 from rhymes.common.files import save_json, save_text
 from rhymes.common.markdown import rows_to_table, text_to_cell
-from rhymes.common.text import count_to_text
+from rhymes.common.text import count_to_text, list_first
 from rhymes.export.annotations import ITEM_REASONS, LastTouch, Reason
 from rhymes.export.categories import LabelMatcher
 from rhymes.export.dialects import DIALECTS
@@ -66,7 +66,7 @@ def why_nothing_is_left(counts: ConversionCounts) -> str:
     if labels := counts.unknown_labels.most_common(5):
         found = ", ".join(f"'{label}' ({count})" for label, count in labels)
         lines.append(f"  most frequent labels in annotations.csv: {found}")
-        lines.append(f"  classes in categories.csv: {_list(counts.names)}")
+        lines.append(f"  classes in categories.csv: {list_first(counts.names, _LISTED)}")
     lines += counts.implausible
     return "\n".join(lines)
 
@@ -80,7 +80,7 @@ def _class_warnings(counts: ConversionCounts) -> Iterator[str]:
     if absent:
         yield (
             f"{count_to_text(len(absent), 'class has', 'classes have')} "
-            f"no object at all: {_list(absent)}."
+            f"no object at all: {list_first(absent, _LISTED)}."
         )
     for split in SPLITS:
         lacking = [n for n, count in by_class.items() if not count[split] and n not in absent]
@@ -88,7 +88,7 @@ def _class_warnings(counts: ConversionCounts) -> Iterator[str]:
             what = "cannot be learned" if split == "train" else "cannot be measured there"
             yield (
                 f"{count_to_text(len(lacking), 'class has', 'classes have')} no object in {split} "
-                f"and {what}: {_list(lacking)}."
+                f"and {what}: {list_first(lacking, _LISTED)}."
             )
 
 
@@ -97,7 +97,7 @@ def _image_warnings(images: Sequence[ExportImage]) -> Iterator[str]:
         yield (
             f"{count_to_text(len(bare), 'image has', 'images have')} "
             "lost every object to bad data and would "
-            f"teach that there is nothing to see: {_list(bare)}."
+            f"teach that there is nothing to see: {list_first(bare, _LISTED)}."
         )
 
 
@@ -123,13 +123,8 @@ def _label_warnings(counts: ConversionCounts, matcher: LabelMatcher) -> Iterator
         yield (
             f"{count_to_text(len(pairs), 'label is', 'labels are')} "
             "no class but may be a misspelling of one: "
-            f"{_list(pairs)}."
+            f"{list_first(pairs, _LISTED)}."
         )
-
-
-def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_LISTED])
-    return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"
 
 
 _ITEM_TYPES = " and ".join(dialect.item_type for dialect in DIALECTS.values())

@@ -17,7 +17,7 @@ from rhymes.coco.files import source_to_name
 from rhymes.coco.splits import SPLITS, ImageGroup, SplitImage
 from rhymes.common.csv import load_columns, load_rows, save_rows
 from rhymes.common.errors import InputError
-from rhymes.common.text import count_to_text
+from rhymes.common.text import count_to_text, list_first
 from rhymes.export.fetched import IndexedImage
 
 COLUMNS = ("image", "split", "group", "original_sha256", "pixels_sha256")
@@ -255,17 +255,13 @@ def pin_warnings(pinned: PinnedGroups) -> Iterator[str]:
         names = [next(text for _, text in pin.cells()) for pin in pinned.missing]
         what = count_to_text(len(names), "image or group is", "images or groups are")
         yield (
-            f"{what} pinned in splits.csv but not in the export, and stay pinned: {_list(names)}."
+            f"{what} pinned in splits.csv but not in the export, and stay pinned: "
+            f"{list_first(names, _LISTED)}."
         )
     if pinned.lost:
         what = count_to_text(len(pinned.lost), "image has", "images have")
         yield (
             f"{what} no pin but the file name of a pinned one that is not in the export, and may "
             "be in another split than before; if they are the same images, replace the part of "
-            f"their names that changed in data/splits.csv: {_list(pinned.lost)}."
+            f"their names that changed in data/splits.csv: {list_first(pinned.lost, _LISTED)}."
         )
-
-
-def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_LISTED])
-    return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from rhymes.common.text import list_first
 from rhymes.export.annotations import Annotation, Reason
 from rhymes.export.dialects import boxes, item_type_to_dialect
 from rhymes.export.fetched import IndexedImage
@@ -287,13 +288,12 @@ def _were_drawn_unturned(turned: _Tally, upright: _Tally) -> bool:
 
 def _turned_sentence(item_type: str, turned: _Tally, images: Iterable[str]) -> str:
     names = list(images)
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return (
         f"{item_type}: of {turned.seen} objects on images that EXIF turned sideways "
         f"{turned.outside()} reach out of the upright image, and "
         f"{turned.outside(_SWAPPED)} out of the stored pixels: they were drawn on the image as it "
         "is stored, not as browsers show it. Draw them anew, turn their coordinates, or remove the "
-        f"orientation from the files: {', '.join(names[:_LISTED])}{more}."
+        f"orientation from the files: {list_first(names, _LISTED)}."
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def count_to_text(number: int, one: str, many: str = "") -> str:
     """Write a number before what it counts, such as "1 object" and "2 objects".
@@ -12,3 +14,9 @@ def count_to_text(number: int, one: str, many: str = "") -> str:
         many: The same of several; `one` with an s where it is left out.
     """
     return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def list_first(items: Sequence[str], count: int) -> str:
+    """Write the first of several with commas, such as "a, b and 3 more"."""
+    shown = ", ".join(items[:count])
+    return shown if len(items) <= count else f"{shown} and {len(items) - count} more"

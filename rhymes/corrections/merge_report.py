@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rhymes.common.markdown import rows_to_table, text_to_cell
-from rhymes.common.text import count_to_text
+from rhymes.common.text import count_to_text, list_first
 from rhymes.corrections.image_pairs import Found
 from rhymes.corrections.item_changes import ItemChanges
 from rhymes.corrections.merging import Merge
@@ -55,26 +55,27 @@ def merge_to_findings(merge: Merge) -> Iterator[str]:
     if merge.new_classes:
         yield (
             f"{count_to_text(len(merge.new_classes), 'new class', 'new classes')} at the end of "
-            f"categories.csv: {_list(merge.new_classes)}."
+            f"categories.csv: {list_first(merge.new_classes, _LISTED)}."
         )
     if merge.unknown_labels:
         listed = [f"'{label}' ({count})" for label, count in merge.unknown_labels.most_common()]
         yield (
             f"{count_to_text(len(listed), 'label')} of corrected objects in no categories.csv, so "
-            f"that they are not trained on: {_list(listed)}."
+            f"that they are not trained on: {list_first(listed, _LISTED)}."
         )
     if merge.other_bytes:
         what = count_to_text(len(merge.other_bytes), "corrected image has", "corrected images have")
-        yield f"{what} other bytes than the old one, which stays: {_list(merge.other_bytes)}."
+        images = list_first(merge.other_bytes, _LISTED)
+        yield f"{what} other bytes than the old one, which stays: {images}."
     if by_name := merge.found[Found.BY_FILE_NAME]:
         listed = [f"{source} = {name}" for source, name in by_name.items()]
         yield (
             f"{count_to_text(len(by_name), 'image was', 'images were')} found by the file's name "
-            f"alone; check that they are the same: {_list(listed)}."
+            f"alone; check that they are the same: {list_first(listed, _LISTED)}."
         )
     if merge.unannotated:
         what = count_to_text(len(merge.unannotated), "image that", "images that")
-        yield f"{what} nobody annotated: old rows stay: {_list(merge.unannotated)}."
+        yield f"{what} nobody annotated: old rows stay: {list_first(merge.unannotated, _LISTED)}."
     if merge.changes.unreadable:
         what = count_to_text(merge.changes.unreadable, "corrected item")
         yield f"{what} without a label or an outline, kept as they are; stage coco says why."
@@ -82,13 +83,8 @@ def merge_to_findings(merge: Merge) -> Iterator[str]:
         listed = [f"{name} ({why})" for name, why in merge.missing.items()]
         yield (
             f"{count_to_text(len(merge.missing), 'image has', 'images have')} no file: "
-            f"{_list(listed)}."
+            f"{list_first(listed, _LISTED)}."
         )
-
-
-def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_LISTED])
-    return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"
 
 
 def _classes(merge: Merge) -> dict[str, dict[str, int]]:

@@ -9,7 +9,7 @@ from typing import Any
 from rhymes.coco.conversion_report import MEANINGS
 from rhymes.coco.splits import SPLITS
 from rhymes.common.markdown import rows_to_table, text_to_cell
-from rhymes.common.text import count_to_text
+from rhymes.common.text import count_to_text, list_first
 from rhymes.data_diff.data_comparison import ClassChange, ClassCounts, Comparison, split_counts
 from rhymes.data_diff.distributions import compare_distributions
 from rhymes.data_diff.image_labels import ImageLabels
@@ -67,7 +67,7 @@ def _changed_split(comparison: Comparison) -> Iterator[str]:
 
 def _class_change_to_text(change: ClassChange, comparison: Comparison) -> str:
     objects = count_to_text(change.objects, "object", "objects")
-    names = _list([f"'{name}'" for name in change.new])
+    names = list_first([f"'{name}'" for name in change.new], _LISTED)
     if change.is_rename:
         ids = {name: number for number, name in comparison.new.names.items()}
         stays = change.new[0] not in comparison.moved_ids
@@ -91,12 +91,13 @@ def _categories(comparison: Comparison) -> Iterator[str]:
         ]
         if listed:
             what = "class" if len(listed) == 1 else "classes"
-            yield f"{title} {what}: {_list(listed)}."
+            yield f"{title} {what}: {list_first(listed, _LISTED)}."
 
 
 def _ids(comparison: Comparison) -> Iterator[str]:
     if moved := comparison.moved_ids:
-        listed = _list([f"'{name}' {old} -> {new}" for name, (old, new) in moved.items()])
+        ids = [f"'{name}' {old} -> {new}" for name, (old, new) in moved.items()]
+        listed = list_first(ids, _LISTED)
         yield (
             f"{count_to_text(len(moved), 'class has', 'classes have')} "
             f"another id: {listed}. Ids follow "
@@ -110,7 +111,8 @@ def _images(comparison: Comparison) -> Iterator[str]:
     if replaced := comparison.replaced:
         count = count_to_text(len(replaced), "image has", "images have")
         yield (
-            f"{count} other bytes under the same name: {_list([p.new.name for p in replaced])}. "
+            f"{count} other bytes under the same name: "
+            f"{list_first([pair.new.name for pair in replaced], _LISTED)}. "
             "Pins of the old bytes' hash do not hold them in their split."
         )
     if renamed := comparison.renamed:
@@ -129,11 +131,6 @@ def _drops(old: DataVersion, new: DataVersion) -> Iterator[str]:
                 f"{more} more than before dropped as `{reason}` ({count} in all); the new "
                 "version's report.md says which rows."
             )
-
-
-def _list(names: list[str]) -> str:
-    shown = ", ".join(names[:_LISTED])
-    return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"
 
 
 def comparison_to_markdown(old: DataVersion, new: DataVersion, comparison: Comparison) -> str:

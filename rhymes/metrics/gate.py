@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rhymes.common.params import section
+from rhymes.common.text import list_first
 from rhymes.metrics.bootstrap import Estimate
 from rhymes.metrics.catalogue import metrics
 
@@ -267,7 +268,8 @@ def _notes(comparison: Comparison, rules: GateParams) -> Iterator[str]:
         ("the candidate no longer knows", comparison.gone_classes),
     ):
         if names:
-            yield f"Not compared: classes that {what}: {_listed(names)}."
+            listed = list_first(list(map(repr, names)), _LISTED)
+            yield f"Not compared: classes that {what}: {listed}."
     if comparison.masks_of_one:
         yield f"Masks are not compared: {comparison.masks_of_one} alone gives them."
     unsure = {
@@ -281,13 +283,8 @@ def _notes(comparison: Comparison, rules: GateParams) -> Iterator[str]:
         worst_first = tuple(sorted(unsure, key=lambda name: unsure[name]))
         yield (
             f"Classes that lost more than {rules.max_class_ap_loss:g} AP, which may be chance: "
-            f"{_listed(worst_first)}."
+            f"{list_first(list(map(repr, worst_first)), _LISTED)}."
         )
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    text = ", ".join(repr(name) for name in names[:_LISTED])
-    return text if len(names) <= _LISTED else f"{text} and {len(names) - _LISTED} more"
 
 
 def _change_to_text(difference: Difference, rules: GateParams) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rhymes.common.text import count_to_text
+from rhymes.common.text import count_to_text, list_first
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,10 @@ from rhymes.common.text import count_to_text
 )
 def test_a_number_with_what_it_counts(number: int, words: tuple[str, ...], text: str) -> None:
     assert count_to_text(number, *words) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, " and 3 more"), (2, "a, b and 1 more"), (3, "a, b, c"), (4, "a, b, c")]
+)
+def test_first_of_several(count: int, text: str) -> None:
+    assert list_first(["a", "b", "c"], count) == text
