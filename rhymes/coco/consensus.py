@@ -27,9 +27,6 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
 from rhymes.coco.agreement import ObjectVotes
@@ -245,6 +242,10 @@ def _pair(
     contested = np.flatnonzero(~lone)
     if not contested.size:
         return
+    # Only now: most exports have one row an image, and SciPy takes longer to import than all else.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     nodes = len(objects) + len(votes)
     edges = coo_array(
         (np.ones(len(contested)), (left[contested], right[contested] + len(objects))),
@@ -260,6 +261,8 @@ def _assign(
     left: NDArray[np.int64], right: NDArray[np.int64], scores: NDArray[np.int64]
 ) -> Iterator[tuple[int, int]]:
     """Yield the pairs of the greatest sum; the three arrays are those of `_overlaps`."""
+    from scipy.optimize import linear_sum_assignment
+
     rows, i = np.unique(left, return_inverse=True)
     columns, j = np.unique(right, return_inverse=True)
     table = np.zeros((len(rows), len(columns)), np.int64)
