@@ -107,16 +107,15 @@ def convert_export(
     with annotation_cache(folder) as cache:
         reader = _Reader(export, matcher, counts, cache, options.annotator_column)
         images = merge_images(reader.read())
-        findings = reader.plausibility.findings()
-        counts.implausible = findings.errors
-        counts.odd_coordinates = findings.errors + findings.warnings
-        counts.warnings += counts.odd_coordinates
+        counts.see_findings(reader.plausibility.findings())
         reach_consensus(images, cache, counts, options.consensus, reader.annotators)
         if not any(image.class_ids for image in images):
             save_report(folder, counts)
             raise InputError(why_nothing_is_left(counts))
         keys = _find_keys(images, options.pattern, counts)
-        copies = _find_copies(images, keys, reader.fingerprints(images), options, groups_file)
+        fingerprints = reader.fingerprints(images)
+        copies = _find_copies(images, keys, fingerprints, options, groups_file)
+        # Pins win: copies that are pinned to several splits are parted.
         alone = group_images(images, keys)
         copies.keep_pins(alone, pin_groups(pins, earlier, images, alone).splits)
         groups = group_images(images, keys, copies.groups)
@@ -129,11 +128,11 @@ def convert_export(
     save_pins(folder / "splits.csv", pins_to_keep(earlier, images, assignment.splits, keys))
     counts.merged = merging_to_report(images)
     counts.copies = copies_to_report(copies, [image.sources for image in images])
-    closest = find_closest_pairs(reader.fingerprints(images), assignment.splits)
+    closest = find_closest_pairs(fingerprints, assignment.splits)
     counts.leakage = leakage_to_report(closest, [image.source for image in images])
     if images_folder is not None and any(closest.values()):
-        files = [f"{image.file.sha256}.jpg" for image in images]
-        save_closest_pairs(folder / "closest_pairs.png", images_folder, closest, files)
+        names = [_file_name(image) for image in images]
+        save_closest_pairs(folder / "closest_pairs.png", images_folder, closest, names)
     counts.groups, counts.largest_group = assignment.groups, assignment.largest_group
     counts.warnings += conversion_to_warnings(counts, matcher, images, pinned)
     save_report(folder, counts)
@@ -272,10 +271,14 @@ def _write_splits(
         image_id += len(chosen)
 
 
+def _file_name(image: ExportImage) -> str:
+    return f"{image.file.sha256}.jpg"
+
+
 def _image_to_coco(image: ExportImage, image_id: int) -> CocoImage:
     record: CocoImage = {
         "id": image_id,
-        "file_name": f"{image.file.sha256}.jpg",
+        "file_name": _file_name(image),
         "width": image.file.width,
         "height": image.file.height,
         "source": image.source,

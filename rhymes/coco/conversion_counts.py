@@ -12,6 +12,7 @@ from typing import Any
 
 from rhymes.coco.agreement import AgreementCounts
 from rhymes.coco.group_pattern import PatternMatches
+from rhymes.coco.plausibility import Findings
 from rhymes.coco.split_report import SplitSizes
 from rhymes.coco.splits import SPLITS
 from rhymes.common.errors import InputError
@@ -137,6 +138,12 @@ class ConversionCounts:
         problem = to_problem()
         if all(problem.sentence != example.problem.sentence for example in examples):
             examples.append(Example(row, problem))
+
+    def see_findings(self, findings: Findings) -> None:
+        """Take what is odd about the coordinates."""
+        self.implausible = findings.errors
+        self.odd_coordinates = findings.errors + findings.warnings
+        self.warnings += self.odd_coordinates
 
     def see_unknown(self, label: str) -> None:
         """Remember a label that is no class."""
