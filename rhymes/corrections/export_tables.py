@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from rhymes.common.errors import InputError
 from rhymes.export.categories import load_categories
 from rhymes.export.cells import ANNOTATION_COLUMN
 from rhymes.export.dialects import load_dialect
-from rhymes.export.export_files import ExportFiles
+from rhymes.export.export_files import ExportFiles, is_url
 from rhymes.export.export_folder import ExportFolder
 from rhymes.export.fetched import load_image_index
 from rhymes.export.foreign_export import ANNOTATIONS, CATEGORIES, convert_foreign_export
@@ -25,7 +24,6 @@ from rhymes.versions.dvc import find_cache_folders
 INDEX = "index.csv"
 
 _MAX_BYTES = 2_000_000_000
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 @dataclass(frozen=True)
@@ -87,11 +85,6 @@ class ExportTable:
             return hashlib.sha256(self.load_image(source)).hexdigest()
         except InputError:
             return None
-
-
-def is_url(source: str) -> bool:
-    """Whether the image lies somewhere else than in the export's folder."""
-    return bool(_URL.match(source))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from rhymes.common.csv import Row, load_rows, rows_to_csv, save_rows
 from rhymes.common.errors import InputError
-from rhymes.corrections.export_tables import ExportTable, is_url
+from rhymes.corrections.export_tables import ExportTable
 from rhymes.corrections.image_pairs import Found, OldImage, pair_corrected
 from rhymes.corrections.item_changes import (
     ItemChanges,
@@ -30,6 +30,7 @@ from rhymes.export.annotators import ANNOTATOR_COLUMNS
 from rhymes.export.categories import COLUMN as CATEGORY_COLUMN
 from rhymes.export.categories import LabelMatcher, normalised
 from rhymes.export.cells import ANNOTATION_COLUMN, cell_to_items, item_to_last_touch
+from rhymes.export.export_files import is_url
 from rhymes.export.foreign_export import ANNOTATIONS, CATEGORIES
 
 

@@ -16,6 +16,15 @@ from rhymes.common.errors import InputError, UnavailableError
 # An object in a cache of DVC: of its version 3 and later, and of those before.
 _CACHE_OBJECT = re.compile(r"(files/md5/)?[0-9a-f]{2}/[0-9a-f]{30}")
 
+# RFC 3986, 3.1. Its 4.2 says the same of a relative path whose first segment has a colon: it has
+# to be written ./a:b.jpg
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+def is_url(image: str) -> bool:
+    """Whether the image column's value names what lies elsewhere, not a file of the export."""
+    return bool(_SCHEME.match(image.lstrip()))
+
 
 class ExportFiles:
     """The folder of an export, for whoever reads what its CSV names.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from tqdm import tqdm
 
 from rhymes.common.errors import InputError, UnavailableError
 from rhymes.common.files import save_bytes
-from rhymes.export.export_files import ExportFiles
+from rhymes.export.export_files import ExportFiles, is_url
 from rhymes.export.fetched import Fetched, IndexedImage, Source, Tolerance
 from rhymes.images.access import DownloadAccess
 from rhymes.images.download import Downloader, DownloadLimits
@@ -28,10 +27,6 @@ from rhymes.images.object_stores import ObjectStores, is_object_url
 # Failures in a row after which the rest is not tried: a host that is down answers none of a
 # hundred thousand URLs, each after all its tries.
 _GIVE_UP_AFTER = 50
-
-# RFC 3986, 3.1. Its 4.2 says the same of a relative path whose first segment has a colon: it has
-# to be written ./a:b.jpg
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 @dataclass(frozen=True)
@@ -142,7 +137,7 @@ class _Fetcher:
     def _fetch(self, image: str) -> tuple[IndexedImage, int]:
         if not image.strip():
             raise InputError("the cell is empty")
-        if _SCHEME.match(image.lstrip()):
+        if is_url(image):
             return self._fetch_url(image)
         max_bytes = self._options.limits.max_bytes
         return self._save(image, self._options.files.load(image, max_bytes))

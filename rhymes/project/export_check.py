@@ -9,7 +9,6 @@ as coordinates may be, so that nothing lies outside.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from rhymes.common.errors import InputError
 from rhymes.common.params import load_section
 from rhymes.export.categories import load_categories
 from rhymes.export.dialects import load_dialect
+from rhymes.export.export_files import is_url
 from rhymes.export.fetched import (
     Fetched,
     IndexedImage,
@@ -40,7 +40,6 @@ from rhymes.images.fingerprint import create_fingerprints
 from stages import coco, fetch
 
 INDEX = "index.csv"
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _LARGEST = 1_000_000  # pixels, beyond which nothing is a coordinate
 _REPORT = Path("data/coco/report.json, once the stage has run,")
 
@@ -137,8 +136,8 @@ def _coco_files(part: Path) -> dict[str, Path]:
 def choose_sample(sources: Sequence[Source], size: SampleSize) -> list[Source]:
     """Choose images by the SHA-256 of their names: the same each time, from all over the export."""
     ranked = sorted(sources, key=lambda each: hashlib.sha256(each.image.encode()).digest())
-    files = [each for each in ranked if not _URL.match(each.image)][: size.files]
-    urls = [each for each in ranked if _URL.match(each.image)][: size.urls]
+    files = [each for each in ranked if not is_url(each.image)][: size.files]
+    urls = [each for each in ranked if is_url(each.image)][: size.urls]
     chosen = {each.image for each in (*files, *urls)}
     return [each for each in sources if each.image in chosen]
 
