@@ -30,6 +30,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from rhymes.coco.copies import GROUP_COLUMNS, load_groups
+from rhymes.common.arguments import command_parser
 from rhymes.common.csv import save_rows
 from rhymes.common.errors import InputError
 from rhymes.common.files import save_text
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("rhymes copies", description=(__doc__ or "").split("\n\n")[0])
+    parser = command_parser("copies", *(__doc__ or "").split("\n\n", 1))
     parser.add_argument("--export", type=Path, default=Path("data/export"), help="with index.csv")
     parser.add_argument("--images", type=Path, default=Path("data/images"))
     parser.add_argument("--groups", type=Path, default=Path("data/groups.csv"), help="known ones")

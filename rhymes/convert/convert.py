@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
+from rhymes.common.arguments import command_parser
 from rhymes.common.errors import InputError
 from rhymes.common.files import folder_written_aside
 from rhymes.common.text import count_to_text
@@ -29,15 +29,8 @@ from rhymes.convert.writers import WRITERS, has_outlines
 def main(arguments: Sequence[str] | None = None) -> int:
     """Convert; return the exit code."""
     options = _parse(arguments)
-    try:
-        data = load_labelled_data(options.source, options.images)
-        convert(data, options.to, options.out, copies_images=not options.no_images)
-    except InputError as error:
-        print(f"rhymes convert: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"rhymes convert: cannot write {options.out}: {error.strerror}", file=sys.stderr)
-        return 1
+    data = load_labelled_data(options.source, options.images)
+    convert(data, options.to, options.out, copies_images=not options.no_images)
     images = sum(map(len, data.splits.values()))
     objects = count_to_text(sum(1 for _ in data.objects()), "object")
     print(f"convert: {count_to_text(images, 'image')}, {objects} of {data.name} -> {options.out}")
@@ -47,13 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    description = __doc__.split("\n\n", 1)
-    parser = argparse.ArgumentParser(
-        "rhymes convert",
-        description=description[0],
-        epilog=description[1],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("convert", *__doc__.split("\n\n", 1))
     parser.add_argument("source", metavar="SOURCE", help="a data version, or a predict folder")
     parser.add_argument("--to", required=True, choices=tuple(WRITERS), help="the format")
     parser.add_argument("-o", "--out", required=True, type=Path, metavar="FOLDER")

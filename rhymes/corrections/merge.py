@@ -21,10 +21,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rhymes.common.arguments import command_parser
 from rhymes.common.errors import InputError
 from rhymes.common.files import folder_written_aside, save_json
 from rhymes.corrections.export_tables import opened_export
@@ -37,13 +37,8 @@ REPORT = "merge.json"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Merge, print the report; return the exit code."""
     options = _parse(arguments)
-    try:
-        check_new(options.new, (options.old, options.corrected), overwrite=options.overwrite)
-        merge = merge_folders(options.old, options.corrected, options.new, options.index)
-    except InputError as error:
-        return _complain(str(error))
-    except OSError as error:
-        return _complain(f"{error.filename or options.new}: {error.strerror}")
+    check_new(options.new, (options.old, options.corrected), overwrite=options.overwrite)
+    merge = merge_folders(options.old, options.corrected, options.new, options.index)
     print(f"{merge_to_text(merge)}\nWritten: {options.new}; all of it in {options.new / REPORT}")
     return 0
 
@@ -103,20 +98,8 @@ def check_new(new: Path, sources: Sequence[Path], *, overwrite: bool) -> None:
         )
 
 
-def _complain(problem: str) -> int:
-    print(f"rhymes merge: {problem}", file=sys.stderr)
-    return 1
-
-
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    description = __doc__.split("\n\n", 1)
-    parser = argparse.ArgumentParser(
-        "rhymes merge",
-        description=description[0],
-        epilog=description[1],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = command_parser("merge", *__doc__.split("\n\n", 1))
     parser.add_argument("old", type=Path, metavar="OLD", help="the export that was corrected")
     parser.add_argument("corrected", type=Path, metavar="CORRECTED", help="what came back")
     parser.add_argument(

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
+from rhymes import cli
 from rhymes.coco.files import names_to_categories, save_coco
 from rhymes.common.csv import load_rows
-from rhymes.convert.convert import main
 from rhymes.convert.writers import WRITERS, join_parts
 from rhymes.detections.masks import MaskCrop, crop_to_rle
 from rhymes.export.annotations import Annotation
@@ -122,7 +122,7 @@ def test_what_is_written_is_read_as_the_same_objects(
     tmp_path: Path, to: str, version: Version, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root, out = write_version(tmp_path / "in", version), tmp_path / "out"
-    assert main([str(root), "--to", to, "-o", str(out)]) == 0
+    assert cli.main(["convert", str(root), "--to", to, "-o", str(out)]) == 0
     found, expected = read_objects(to, out), expected_objects(version)
     output = capsys.readouterr().out
     if to == "yolo" and version is MIXED:
@@ -143,7 +143,7 @@ def test_what_is_written_is_read_as_the_same_objects(
 
 def test_images_have_the_names_that_users_know(tmp_path: Path) -> None:
     root, out = write_version(tmp_path / "in", BOXES), tmp_path / "out"
-    assert main([str(root), "--to", "coco", "-o", str(out)]) == 0
+    assert cli.main(["convert", str(root), "--to", "coco", "-o", str(out)]) == 0
     names = sorted(path.relative_to(out / "images").as_posix() for path in out.rglob("*.jpg"))
     assert names == ["test/a_00000000.jpg", "train/a.jpg", "train/é.jpg", "val/c d.jpg"]
     first = root / f"data/images/{1:064x}.jpg"
@@ -152,7 +152,7 @@ def test_images_have_the_names_that_users_know(tmp_path: Path) -> None:
 
 def test_pycocotools_reads_ids_from_1_in_each_file(tmp_path: Path) -> None:
     root, out = write_version(tmp_path / "in", OUTLINES), tmp_path / "out"
-    assert main([str(root), "--to", "coco", "-o", str(out), "--no-images"]) == 0
+    assert cli.main(["convert", str(root), "--to", "coco", "-o", str(out), "--no-images"]) == 0
     assert not (out / "images").exists()
     for split, ids in (("train", [1, 2]), ("val", []), ("test", [1])):
         loaded = COCO(str(out / f"annotations/instances_{split}.json"))
@@ -163,7 +163,7 @@ def test_pycocotools_reads_ids_from_1_in_each_file(tmp_path: Path) -> None:
 
 def test_splits_of_a_rhymes_export_can_be_pinned(tmp_path: Path) -> None:
     root, out = write_version(tmp_path / "in", BOXES), tmp_path / "out"
-    assert main([str(root), "--to", "rhymes", "-o", str(out)]) == 0
+    assert cli.main(["convert", str(root), "--to", "rhymes", "-o", str(out)]) == 0
     pins = {row.cells["image"]: row.cells["split"] for row in load_rows(out / "splits.csv")}
     assert sorted(pins.values()) == ["test", "train", "train", "val"]
     assert all((out / image).is_file() for image in pins)
@@ -196,7 +196,7 @@ def write_predictions(root: Path) -> Path:
 
 def test_predictions_as_coco_keep_scores_and_masks(tmp_path: Path) -> None:
     folder, out = write_predictions(tmp_path / "predictions"), tmp_path / "out"
-    assert main([str(folder), "--to", "coco", "-o", str(out)]) == 0
+    assert cli.main(["convert", str(folder), "--to", "coco", "-o", str(out)]) == 0
     value = json.loads((out / "annotations/instances_default.json").read_bytes())
     (annotation,) = value["annotations"]
     assert (annotation["score"], annotation["area"]) == (0.75, 24.0)
@@ -210,7 +210,7 @@ def test_predictions_in_other_formats(
     tmp_path: Path, to: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, out = write_predictions(tmp_path / "predictions"), tmp_path / "out"
-    assert main([str(folder), "--to", to, "-o", str(out)]) == 0
+    assert cli.main(["convert", str(folder), "--to", to, "-o", str(out)]) == 0
     (((label, bbox, _),),) = read_objects(to, out)
     assert (label, bbox) == ("logic gate", pytest.approx((10, 20, 6, 4)))
     assert ("scores are left out" in capsys.readouterr().out) == (to == "yolo")
@@ -225,12 +225,12 @@ def test_what_cannot_be_converted_is_a_sentence_and_leaves_nothing(
 ) -> None:
     root, out = write_version(tmp_path / "in", BOXES), tmp_path / "out"
     next((root / "data/images").iterdir()).unlink()
-    assert main([str(root), "--to", "yolo", "-o", str(out)]) == 1
+    assert cli.main(["convert", str(root), "--to", "yolo", "-o", str(out)]) == 1
     assert "no such image; name the folder of the images by --images" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
-    assert main([str(root), "--to", "yolo", "-o", str(root)]) == 1
+    assert cli.main(["convert", str(root), "--to", "yolo", "-o", str(root)]) == 1
     assert "is there already; name another folder" in capsys.readouterr().err
-    assert main([str(tmp_path / "nowhere"), "--to", "yolo", "-o", str(out)]) == 1
+    assert cli.main(["convert", str(tmp_path / "nowhere"), "--to", "yolo", "-o", str(out)]) == 1
     assert "nowhere" in capsys.readouterr().err
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rhymes.corrections import merge
+from rhymes import cli
 from rhymes.export.fetched import IndexedImage
 from tests.support.export_csv import box, cell, indexed_image, polygon, write_csv, write_index
 from tests.support.fake_client import encode_image
@@ -62,8 +62,15 @@ class Folders:
         return folder
 
     def merge(self, *more: str) -> int:
-        return merge.main(
-            [str(self.root / "old"), str(self.root / "corrected"), "-o", str(self.new), *more]
+        return cli.main(
+            [
+                "merge",
+                str(self.root / "old"),
+                str(self.root / "corrected"),
+                "-o",
+                str(self.new),
+                *more,
+            ]
         )
 
     def report(self) -> dict[str, Any]:
@@ -455,7 +462,7 @@ def test_new_that_may_not_be_written(
         (folders.root / name).mkdir()
         (folders.root / name / file).write_text("{}")
     old, corrected = str(folders.root / "old"), str(folders.root / "corrected")
-    assert merge.main([old, corrected, "-o", str(folders.root / new)]) == 1
+    assert cli.main(["merge", old, corrected, "-o", str(folders.root / new)]) == 1
     assert message in capsys.readouterr().err
 
 
